@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * What the world must do
+ *
+ * Effects are carried out after the changes of the same turn were committed, in their order. None
+ * waits for another turn. Pointers in an effect belong to the node and stay valid until its next
+ * node_next_effect(); whoever must keep the bytes longer copies them.
+ */
+#include "core/node/record.h"
+
+enum effect_type {
+        EFFECT_SEND,     /* append bytes to what is written on a link */
+        EFFECT_DIAL,     /* open a connection; node_connected() or node_closed() will tell */
+        EFFECT_CLOSE,    /* end a link; how says in what manner */
+        EFFECT_DATAGRAM, /* send one, on the interface given; errors are nobody's business */
+        EFFECT_REPLY,    /* answer a call of node_send() */
+        EFFECT_LOAD,     /* fetch the text of a queued message; node_loaded() takes it */
+};
+
+enum close_how {
+        CLOSE_NOW,    /* drop it; no node_closed() follows */
+        CLOSE_FLUSH,  /* write what is left, then close; no node_closed() follows */
+        CLOSE_FINISH, /* write what is left, shut down writing, wait for the other side (at most
+                         FINISH_TIMEOUT_USEC); node_closed() follows and says what was seen */
+};
+
+#define FINISH_TIMEOUT_USEC (5 * USEC_PER_SEC)
+#define DIAL_TIMEOUT_USEC (8 * USEC_PER_SEC)
+
+/* How a link ended. */
+enum link_end {
+        LINK_CLOSED,       /* end of file; after CLOSE_FINISH: everything was taken */
+        LINK_ACKNOWLEDGED, /* CLOSE_FINISH: the other kernel has everything, but nobody closed */
+        LINK_REFUSED,      /* a dial: nobody listens there, or the network is unreachable */
+        LINK_TIMED_OUT,    /* a dial without an answer, or bytes never acknowledged */
+        LINK_RESET,        /* any other error */
+};
+
+struct effect {
+        enum effect_type type;
+        union {
+                struct {
+                        uint64_t link;
+                        const uint8_t *data;
+                        size_t size;
+                } send;
+                struct {
+                        uint64_t link; /* odd: those that we dial; even ones are accepted */
+                        struct endpoint to;
+                } dial;
+                struct {
+                        uint64_t link;
+                        enum close_how how;
+                } close;
+                struct {
+                        enum dialect dialect; /* which socket */
+                        uint32_t interface;   /* index, or 0: as the routing table says */
+                        struct endpoint to;
+                        const uint8_t *data;
+                        size_t size;
+                } datagram;
+                struct {
+                        uint64_t call;
+                        struct ulid id;
+                        enum message_state state;
+                } reply;
+                struct {
+                        struct ulid id;
+                } load;
+        };
+};

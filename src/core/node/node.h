@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * A whole chat node as a pure state machine
+ *
+ * The caller brings what happened and what time it is; the node changes its state and lists what
+ * must be remembered (changes, record.h) and what the world must do (effects, effect.h). It never
+ * reads a clock, touches a socket, a file, a bus or a log, and never calls back.
+ *
+ * A turn: any number of inputs, then
+ *
+ *     node_end_turn(n, now);
+ *     while (node_next_change(n, &change)) store_apply(...);
+ *     commit;
+ *     while (node_next_effect(n, &effect)) carry it out;
+ *
+ * Inputs return 0, or a negative errno when we failed (-ENOMEM: the input may be half taken; the
+ * caller ends the process, for what is committed is whole). What peers do wrong is never an error.
+ */
+#include "core/node/effect.h"
+#include "core/node/record.h"
+
+struct node;
+struct random;
+
+#define ANNOUNCE_INTERVAL_USEC (8 * USEC_PER_SEC)
+#define ONLINE_USEC (10 * USEC_PER_SEC) /* heard within: online */
+#define AWAY_USEC (900 * USEC_PER_SEC)  /* heard within: away, and listed */
+#define SEND_WAIT_USEC (3 * USEC_PER_SEC)
+#define FIRST_CHAT_HOLD_USEC (10 * USEC_PER_SEC)
+
+/* Everything is copied, but for @random, which is borrowed for the node's life. */
+struct node_options {
+        const char *username; /* valid by username_is_valid() */
+        const char *id;       /* ours */
+        struct random *random;
+        uint16_t port; /* TCP port that we announce and that unknown peers are dialled at */
+        bool announce; /* be seen at all */
+        bool compat;   /* members that some old listeners insist on */
+        bool second;   /* speak the second dialect */
+        const struct endpoint *peers; /* announced to by unicast; port as given */
+        size_t n_peers;
+        size_t peers_max; /* limits, design defaults when 0 */
+        size_t links_max;
+        size_t links_per_address_max;
+        size_t links_strange_max;
+        size_t queue_max;      /* messages per peer */
+        size_t queue_size_max; /* bytes per peer */
+};
+
+/* One address of one interface of ours, and where announcements go from it. */
+struct interface {
+        uint32_t index;
+        struct endpoint address;      /* port ignored */
+        struct endpoint broadcast[4]; /* destinations, port ignored: 255.255.255.255 or directed */
+        size_t n_broadcast; /* 0: this address is ours, but nothing is announced from it */
+};
+
+int node_new(const struct node_options *options, struct now now, struct node **ret);
+struct node *node_free(struct node *n);
+DEFINE_CLEANUP(struct node *, node_free)
+
+/* What the store remembers, after node_new() and before anything else. Order does not matter within
+ * a kind; peers come before what is queued for them, which comes oldest first. */
+int node_restore_peer(struct node *n, const struct peer_record *peer, struct now now);
+int node_restore_queued(struct node *n, const struct queued_record *queued, struct now now);
+
+/*
+ * Inputs: the world
+ */
+/* All our addresses, at start and when they changed. Announces at once. */
+int node_network(
+        struct node *n, const struct interface *interfaces, size_t n_interfaces, struct now now);
+int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *from,
+        const void *data, size_t size, struct now now);
+/* @link is even and new. The node may close it by an effect. */
+int node_accepted(struct node *n, uint64_t link, const struct endpoint *from, struct now now);
+int node_connected(struct node *n, uint64_t link, struct now now);
+int node_received(struct node *n, uint64_t link, const void *data, size_t size, struct now now);
+/* The other side shut down writing; the link still lives. */
+int node_ended(struct node *n, uint64_t link, struct now now);
+/* The link is gone, and its number with it. */
+int node_closed(struct node *n, uint64_t link, enum link_end how, struct now now);
+/* Answers EFFECT_LOAD; @text NULL: the store no longer has it. */
+int node_loaded(
+        struct node *n, const struct ulid *id, const char *text, size_t size, struct now now);
+int node_advance(struct node *n, struct now now);
+/* When node_advance() wants to be called (mono), or USEC_INFINITY. */
+usec_t node_deadline(const struct node *n);
+
+/*
+ * Inputs: callers. They return 0, -errno, or a positive enum refusal; then *ret_refusal (may be
+ * NULL) has a sentence that names the value and what to do.
+ */
+enum refusal_code {
+        REFUSAL_UNKNOWN_USER = 1,
+        REFUSAL_AMBIGUOUS_USER, /* the sentence lists the candidates */
+        REFUSAL_NOT_SECURE,
+        REFUSAL_BLOCKED,
+        REFUSAL_INVALID_TEXT,
+        REFUSAL_TOO_LARGE,
+        REFUSAL_QUEUE_FULL,
+        REFUSAL_INVALID_NAME,
+        REFUSAL_NO_SUCH_MESSAGE,
+        REFUSAL_CANNOT_CHAT,
+        REFUSAL_INVALID_ARGUMENT, /* the standard error of D-Bus */
+        N_REFUSALS,
+};
+
+struct refusal {
+        char sentence[SENTENCE_SIZE];
+};
+
+struct send_options {
+        int security;       /* enum security, the least accepted; negative: the default */
+        usec_t wait_usec;   /* how long a better state is waited for before EFFECT_REPLY; 0: not */
+        const char *number; /* the user's own private number, or NULL */
+};
+
+/* Answered by EFFECT_REPLY with @call in this turn or a later one; not after a refusal. */
+int node_send(struct node *n, uint64_t call, const char *word, const char *text, size_t size,
+        const struct send_options *options, struct now now, struct refusal *ret_refusal);
+/* The caller of a waiting node_send() left: no EFFECT_REPLY. */
+void node_forget_call(struct node *n, uint64_t call);
+int node_cancel(struct node *n, const struct ulid *id, struct now now, struct refusal *ret_refusal);
+int node_block(
+        struct node *n, const char *word, bool block, struct now now, struct refusal *ret_refusal);
+/* @until_usec in realtime: USEC_INFINITY until unmuted, 0 unmute. */
+int node_mute(struct node *n, const char *word, usec_t until_usec, struct now now,
+        struct refusal *ret_refusal);
+int node_forget(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+int node_set_username(
+        struct node *n, const char *username, struct now now, struct refusal *ret_refusal);
+
+/*
+ * Questions; they change nothing
+ */
+const char *node_username(const struct node *n);
+size_t node_users_online(const struct node *n);
+size_t node_messages_queued(const struct node *n);
+size_t node_links(const struct node *n);
+
+#define WORD_SIZE (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* with the zero byte */
+
+struct user {
+        uint64_t number;
+        char name[NAME_SIZE_MAX + 1];
+        struct endpoint endpoint;
+        enum presence presence;
+        usec_t heard_usec; /* realtime, 0 never */
+        enum security security;
+        bool blocked, muted, cannot_chat;
+};
+/* The users of ListUsers, name by name: memory to be freed by the caller. */
+int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n);
+
+/* The conversations that @word means for reading: at most @max numbers, newest heard first. */
+int node_find_conversations(const struct node *n, const char *word, struct now now,
+        uint64_t *ret_numbers, size_t max, size_t *ret_n, struct refusal *ret_refusal);
+/* The word that answers to this peer now: its name if that is unambiguous, else name@address. @name
+ * and @endpoint describe a peer that is no longer known. */
+const char *node_word(const struct node *n, uint64_t number, const char *name,
+        const struct endpoint *endpoint, struct now now, char buffer[static WORD_SIZE]);
+
+/*
+ * The end of a turn
+ */
+int node_end_turn(struct node *n, struct now now);
+bool node_next_change(struct node *n, struct change *ret);
+bool node_next_effect(struct node *n, struct effect *ret);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * What must be remembered: records, and the changes that carry them to the store
+ *
+ * A change is a plain fact: applied twice it does what it did once, replayed it gives the same
+ * state. The node lists changes during a turn; the store applies them all in one transaction, and
+ * what has become new in it comes back as events for log file, journal and signals.
+ */
+#include "base/encode.h"
+#include "base/endpoint.h"
+#include "base/text.h"
+#include "base/usec.h"
+#include "core/discovery/announce.h"
+#include "core/legacy/memory.h"
+
+#define TEXT_SIZE_MAX (60 * 1024) /* bytes of one message */
+#define NUMBER_SIZE_MAX 100       /* decimal digits of a private number */
+#define SENTENCE_SIZE 512         /* of a warning or a refusal, with the zero byte */
+
+enum direction {
+        DIRECTION_SENT,
+        DIRECTION_RECEIVED,
+};
+
+/* From the least to the best. */
+enum security {
+        SECURITY_PLAIN,
+        SECURITY_LEGACY,
+        N_SECURITIES,
+};
+
+enum message_state {
+        MESSAGE_QUEUED,
+        MESSAGE_SENT,      /* classic: written, and the other side closed or acknowledged */
+        MESSAGE_DELIVERED, /* on the peer's disk */
+        MESSAGE_FAILED,
+        MESSAGE_CANCELLED,
+        MESSAGE_RECEIVED,
+        MESSAGE_MUTED, /* received while its sender was muted */
+        N_MESSAGE_STATES,
+};
+
+enum presence {
+        PRESENCE_OFFLINE,
+        PRESENCE_AWAY,
+        PRESENCE_ONLINE,
+        N_PRESENCES,
+};
+
+/* The words that people and D-Bus see, and back: the value, or -EINVAL. */
+const char *direction_word(enum direction d);
+const char *security_word(enum security s);
+const char *message_state_word(enum message_state s);
+const char *presence_word(enum presence p);
+int security_from_word(const char *word);
+
+/* A peer whom we know, which is also a conversation: one row per address and folded name. */
+struct peer_record {
+        uint64_t number; /* given by the node from 1, never used again */
+        char name[NAME_SIZE_MAX + 1];
+        struct endpoint endpoint; /* where it takes connections of the classic dialect */
+        uint16_t second_port;     /* where it takes those of the second; 0: never heard there */
+        bool heard_classic;       /* ever heard on UDP 6000 */
+        bool has_id;              /* announces an id, so it is one of ours */
+        bool cannot_chat;
+        usec_t heard_usec; /* realtime, 0 never */
+        bool blocked;
+        usec_t muted_until_usec; /* realtime, 0 not muted, USEC_INFINITY until unmuted */
+        bool has_history;        /* has, or had, messages: its row is kept */
+        struct legacy_memory memory;
+};
+
+/* A message, as it is kept and shown. */
+struct message_record {
+        struct ulid id;
+        uint64_t peer;
+        enum direction direction;
+        enum security security; /* sent and still queued: the least accepted */
+        enum message_state state;
+        usec_t time_usec; /* realtime: written here, or arrived here */
+        char name[NAME_SIZE_MAX + 1];
+        struct endpoint endpoint;
+        const char *text; /* valid UTF-8; need not end with a zero byte */
+        size_t size;
+        char number[NUMBER_SIZE_MAX + 1]; /* the user's own private number while queued, or "" */
+        uint64_t sequence;                /* given by the store; 0 in a change */
+};
+
+/* A message that waits for its peer, without its text. */
+struct queued_record {
+        struct ulid id;
+        uint64_t peer;
+        enum security security; /* the least accepted */
+        size_t size;
+        size_t size_sent; /* bytes of text that already went, in whole parts */
+        char number[NUMBER_SIZE_MAX + 1];
+};
+
+enum change_type {
+        CHANGE_PEER,      /* peer: new, or different from before */
+        CHANGE_PEER_GONE, /* number: forgotten, it had no messages */
+        CHANGE_MESSAGE,   /* message: a new row, in the queue if its state is queued */
+        CHANGE_STATE,     /* state: of a sent message; everything but queued ends the waiting */
+        CHANGE_PROGRESS,  /* progress: a part of a queued message went out */
+        CHANGE_FORGET,    /* number: delete the conversation's key and rows */
+        CHANGE_USERNAME,  /* text */
+        CHANGE_PRESENCE,  /* presence: nothing to keep but when it was heard; for the signal */
+        CHANGE_WARNING,   /* warning: nothing to keep; for journal and signal */
+};
+
+struct change_state {
+        struct ulid id;
+        enum message_state state;
+        enum security security;   /* that it went with */
+        struct endpoint endpoint; /* where it went, or family ENDPOINT_NONE */
+        const char *reason;       /* a word for programs (the error's name), or "" */
+};
+
+struct change_presence {
+        uint64_t number;
+        const char *user; /* the word by which it can be named now */
+        enum presence presence;
+        usec_t heard_usec; /* realtime */
+};
+
+struct change_warning {
+        const char *kind;     /* "Limit", "Undecryptable", ... */
+        const char *user;     /* or "" */
+        const char *sentence; /* what happened and what to do */
+};
+
+/* Pointers belong to the node and stay valid until its next node_next_change(). */
+struct change {
+        enum change_type type;
+        union {
+                struct peer_record peer;
+                uint64_t number;
+                struct message_record message;
+                struct change_state state;
+                struct {
+                        struct ulid id;
+                        size_t size_sent;
+                } progress;
+                const char *text;
+                struct change_presence presence;
+                struct change_warning warning;
+        };
+};

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Memory across restarts: one SQLite database, sealed
+ *
+ * WAL, synchronous=FULL, secure_delete=ON. Each conversation has a random key, kept wrapped under a
+ * key derived from one secret; text, names and addresses are sealed with ChaCha20-Poly1305 under a
+ * fresh random nonce each, with table, column, conversation and row as associated data.
+ *
+ * Changes are applied to one open transaction; store_commit() ends it with one fsync. What became
+ * new in it then comes from store_next_event(). After a failed commit nothing may be acknowledged
+ * and the process ends: an fsync is never tried again.
+ */
+#include "core/node/record.h"
+
+struct store;
+struct random;
+
+enum store_keep {
+        STORE_KEEP_FULL,   /* messages stay */
+        STORE_KEEP_SEALED, /* the same for the store; log and journal leave the text out */
+        STORE_KEEP_NONE,   /* a message is erased once it is age_max_usec old after its end */
+};
+
+struct store_options {
+        const char *path;      /* of the database; ":memory:" for a simulation */
+        const char *vfs;       /* name of a SQLite VFS, or NULL */
+        const uint8_t *secret; /* 32 bytes; copied */
+        struct random *random; /* borrowed */
+        usec_t age_max_usec;   /* messages older than this after they were delivered or arrived are
+                                  erased, row and index; USEC_INFINITY: never */
+};
+
+/* Outcomes of store_open() beside 0 and negative errno. */
+enum store_outcome {
+        STORE_WRONG_SECRET =
+                1,     /* the database was sealed with another secret; nothing was touched */
+        STORE_NEWER,   /* written by a newer version */
+        STORE_DAMAGED, /* see store_salvage() */
+};
+
+/* Creates it, mode 0600, when it is not there. */
+int store_open(const struct store_options *options, struct store **ret);
+struct store *store_free(struct store *s);
+DEFINE_CLEANUP(struct store *, store_free)
+
+/*
+ * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
+ * a new one with what could be read row by row: settings, peers with their blocks, and the queue.
+ * *ret_n_lost counts what could not. Same outcomes as store_open().
+ */
+int store_salvage(const struct store_options *options, usec_t real_usec, struct store **ret,
+        char **ret_aside, uint64_t *ret_n_lost);
+
+/*
+ * Loading
+ */
+typedef int (*store_peer_fn)(const struct peer_record *peer, void *userdata);
+typedef int (*store_queued_fn)(const struct queued_record *queued, void *userdata);
+/* Callback for each; a negative return ends it and is returned. */
+int store_load_peers(struct store *s, store_peer_fn fn, void *userdata);
+int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
+/* 0 and memory to be freed, or -ENOENT. */
+int store_load_username(struct store *s, char **ret);
+/* The text of a queued message: 0 and memory to be freed (a zero byte behind it), or -ENOENT. */
+int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *ret_size);
+
+/*
+ * Changing
+ */
+int store_apply(struct store *s, const struct change *change);
+/* 0; or negative: -ENOSPC when the disk is full, -EIO otherwise. Nothing to do when nothing
+ * changed. */
+int store_commit(struct store *s);
+
+enum store_event_type {
+        STORE_EVENT_MESSAGE,  /* message, with its sequence: stored */
+        STORE_EVENT_STATE,    /* state: of a sent message changed */
+        STORE_EVENT_PRESENCE, /* presence */
+        STORE_EVENT_WARNING,  /* warning */
+        STORE_EVENT_USERNAME, /* text */
+};
+
+/* Pointers belong to the store and stay valid until the next call of a store_ function. */
+struct store_event {
+        enum store_event_type type;
+        union {
+                struct message_record message;
+                struct change_state state;
+                struct change_presence presence;
+                struct change_warning warning;
+                const char *text;
+        };
+};
+bool store_next_event(struct store *s, struct store_event *ret);
+
+/* The sequence of the newest message ever stored, 0 for none; the oldest that is still there. */
+uint64_t store_last_sequence(const struct store *s);
+
+/* What was written to the log file: kept lazily with the next commit. */
+uint64_t store_logged(const struct store *s);
+void store_set_logged(struct store *s, uint64_t sequence);
+
+/* Erases what is too old (store_options.age_max_usec) in the open transaction; *ret_next_usec:
+ * realtime at which there is more to do, or USEC_INFINITY. */
+int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec);
+
+/*
+ * Reading history; works on what is committed and pending alike
+ */
+struct store_query {
+        const uint64_t *peers; /* of these conversations; */
+        size_t n_peers;        /* 0: of all */
+        uint64_t before;       /* only sequences below; 0: from the newest */
+        uint64_t since;        /* only sequences above, oldest first; used when is_since */
+        bool is_since;
+        const char *search; /* only texts that contain this, ASCII case folded; NULL: all */
+        size_t rows_max;    /* at most so many rows */
+        size_t bytes_max;   /* ends after the row with which texts exceed it */
+        size_t scan_max; /* looks at no more than so many rows, for a search in slices; 0: no limit
+                          */
+};
+/* Negative ends the reading and is returned. Pointers in @message last for the call. */
+typedef int (*store_message_fn)(const struct message_record *message, void *userdata);
+/* 0: reached the end of the history; 1: there may be more, *ret_next (may be NULL) is the "before"
+ * or "since" with which it goes on. */
+int store_read(struct store *s, const struct store_query *query, store_message_fn fn,
+        void *userdata, uint64_t *ret_next);
