@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A private bus and daemons started by hand
+
+    bus = Bus()                                 # a dbus-daemon of our own, without policy
+    ece = Daemon(bus, "127.0.0.2", name="Ece")  # waits until it is ready
+    ece.call("SendMessage", "ss", "bob", "hi")  # -> ["01J...", "sent"], or raises BusError
+    signals = ece.signals()                     # all signals from now on
+    signals.wait("MessageReceived", lambda args: args[4] == "hi")
+    ece.kill(); ece.start()
+
+All of it ends with the present test. Daemons come from the sanitized build where there is one
+($P2PCHAT_BUILD_SAN), else from $P2PCHAT_BUILD; sanitized=False insists on the plain build.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+
+import gi
+
+gi.require_version("Gio", "2.0")
+from gi.repository import Gio, GLib  # noqa: E402
+
+from harness import (Failure, child_dies_with_us, defer, environment, on_failure, run,  # noqa: E402
+                     tempdir, wait_for)
+
+NAME = "org.example.P2PChat"
+PATH = "/org/example/P2PChat"
+INTERFACE = "org.example.P2PChat"
+ERROR = "org.example.P2PChat.Error."
+
+START_SECONDS = 60
+STOP_SECONDS = 60
+
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={path}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+SANITIZER_ENVIRONMENT = {
+    "ASAN_OPTIONS": "halt_on_error=1:abort_on_error=0:detect_leaks=1:exitcode=99",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
+}
+
+
+class BusError(Exception):
+    """A call was answered by an error: .name is its D-Bus name, .sentence its text."""
+
+    def __init__(self, name, sentence):
+        super().__init__(f"{name}: {sentence}")
+        self.name = name
+        self.sentence = sentence
+
+
+def build_directory(sanitized=None):
+    """Where the binaries are; None: sanitized if there is such a build."""
+    if sanitized is None:
+        sanitized = bool(os.environ.get("P2PCHAT_BUILD_SAN"))
+    return environment("P2PCHAT_BUILD_SAN" if sanitized else "P2PCHAT_BUILD")
+
+
+class Bus:
+    """A dbus-daemon with an address of its own."""
+
+    def __init__(self):
+        self.directory = tempdir("p2pchat-bus-")
+        self.socket = os.path.join(self.directory, "bus")
+        self.address = f"unix:path={self.socket}"
+        self.config = os.path.join(self.directory, "bus.conf")
+        self.process = None
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(BUS_CONFIG.format(path=self.socket))
+        self.start()
+        defer(self.stop)
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={self.config}", "--nofork", "--print-address"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=child_dies_with_us)
+        if not self.process.stdout.readline():
+            raise Failure("dbus-daemon did not start")
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+        if os.path.exists(self.socket):
+            os.unlink(self.socket)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def connect(self):
+        """A connection (Gio.DBusConnection) of its own."""
+        connection = Gio.DBusConnection.new_for_address_sync(
+            self.address,
+            Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT
+            | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION,
+            None, None)
+        connection.set_exit_on_close(False)
+        return connection
+
+
+def _to_variant(signature, args):
+    """Plain Python to a GVariant; values of a{sv} are (signature, value) pairs."""
+
+    def wrap(value):
+        if isinstance(value, dict):
+            return {k: GLib.Variant(v[0], v[1]) if isinstance(v, tuple) else v
+                    for k, v in value.items()}
+        return value
+
+    return GLib.Variant(f"({signature})", tuple(wrap(a) for a in args))
+
+
+def bus_call(connection, destination, path, interface, member, signature="", *args, timeout=60):
+    """Any call on a connection; returns the list of its results."""
+    try:
+        reply = connection.call_sync(
+            destination, path, interface, member, _to_variant(signature, args), None,
+            Gio.DBusCallFlags.NO_AUTO_START, int(timeout * 1000), None)
+    except GLib.Error as error:
+        name = Gio.DBusError.get_remote_error(error) or f"local:{error.domain}:{error.code}"
+        sentence = error.message.removeprefix(f"GDBus.Error:{name}: ")
+        raise BusError(name, sentence) from None
+    return list(reply.unpack())
+
+
+class Signals:
+    """All signals of one sender, collected from now on as (member, args)."""
+
+    def __init__(self, bus):
+        self.connection = bus.connect()
+        self.items = []
+        self.connection.signal_subscribe(NAME, None, None, PATH, None,
+                                         Gio.DBusSignalFlags.NONE, self._take)
+        # A round trip, so that the match is in place.
+        bus_call(self.connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                 "org.freedesktop.DBus", "GetId")
+        defer(self.close)
+
+    def _take(self, connection, sender, path, interface, member, parameters):
+        self.items.append((member, parameters.unpack()))
+
+    def all(self, member=None):
+        """What came up to now: arguments of that member, or (member, args) of all."""
+        context = GLib.MainContext.default()
+        while context.iteration(False):
+            pass
+        return list(self.items) if member is None else [a for m, a in self.items if m == member]
+
+    def wait(self, member, condition=lambda args: True, seconds=60):
+        """The arguments of the first such signal."""
+
+        def look():
+            return [a for a in self.all(member) if condition(a)]
+
+        return wait_for(look, seconds, f"signal {member}, have {len(self.items)} others")[0]
+
+    def close(self):
+        if not self.connection.is_closed():
+            self.connection.close_sync(None)
+
+
+class Daemon:
+    """One p2pchatd on a bus of its own (bus=None: --bus=none), at one loopback address."""
+
+    def __init__(self, bus, address, name=None, config="", arguments=(), sanitized=None,
+                 start=True, environment=None):
+        self.bus = bus
+        self.address = address
+        self.directory = tempdir("p2pchat-daemon-")
+        self.state = os.path.join(self.directory, "state")
+        self.log = os.path.join(self.directory, "log")
+        self.config = os.path.join(self.directory, "p2pchat.conf")
+        self.stderr_path = os.path.join(self.directory, "stderr")
+        self.sanitized = sanitized
+        self.arguments = list(arguments)
+        self.environment = dict(environment or {})
+        self.process = None
+        self._connection = None
+        self._notify = None
+        os.mkdir(self.state, 0o700)
+        os.mkdir(self.log, 0o750)
+        self.configure(config, name)
+        on_failure(self._tail)
+        defer(self._end)
+        if start:
+            self.start()
+
+    def configure(self, config="", name=None):
+        """Writes the configuration file; takes effect at the next start."""
+        with open(self.config, "w", encoding="utf-8") as file:
+            if name is not None:
+                file.write(f"[Identity]\nUsername={name}\n")
+            file.write(config)
+
+    @property
+    def program(self):
+        return os.path.join(build_directory(self.sanitized), "src/daemon/p2pchatd")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def connection(self):
+        if self._connection is None or self._connection.is_closed():
+            self._connection = self.bus.connect()
+        return self._connection
+
+    def start(self, wait=True):
+        notify = os.path.join(self.directory, "notify")
+        if os.path.exists(notify):
+            os.unlink(notify)
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(notify)
+        environment_ = dict(os.environ, NOTIFY_SOCKET=notify, **SANITIZER_ENVIRONMENT)
+        environment_.update(self.environment)
+        for name in ("JOURNAL_STREAM", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "LISTEN_PID"):
+            environment_.pop(name, None)
+        with open(self.stderr_path, "ab") as stderr:
+            self.process = subprocess.Popen(
+                [self.program, f"--bus={self.bus.address if self.bus else 'none'}",
+                 f"--config={self.config}", f"--state={self.state}", f"--log={self.log}",
+                 f"--bind={self.address}"] + self.arguments,
+                stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment_,
+                preexec_fn=child_dies_with_us)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=START_SECONDS):
+        """Until it says READY=1."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if select.select([self._notify], [], [], 0.05)[0]:
+                if b"READY=1" in self._notify.recv(4096).split(b"\n"):
+                    return
+            if self.process.poll() is not None:
+                raise Failure(f"p2pchatd ended with {self.process.returncode} instead of starting: "
+                              f"{self.errors()[-1500:]}")
+        raise Failure(f"p2pchatd was not ready after {seconds} s: {self.errors()[-1500:]}")
+
+    def wait_exit(self, seconds=STOP_SECONDS):
+        """Until it ends by itself; returns its exit status."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"p2pchatd still runs after {seconds} s") from None
+        self._close()
+        return status
+
+    def stop(self):
+        """Ends it as systemd does, and insists on a clean end."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            status = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise Failure(f"p2pchatd did not stop in {STOP_SECONDS} s") from None
+        finally:
+            self._close()
+        if status != 0:
+            raise Failure(f"p2pchatd ended with {status}: {self.errors()[-1500:]}")
+
+    def kill(self):
+        """kill -9"""
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def _close(self):
+        self.process = None
+        if self._notify is not None:
+            self._notify.close()
+            self._notify = None
+        if self._connection is not None:
+            if not self._connection.is_closed():
+                self._connection.close_sync(None)
+            self._connection = None
+
+    def _end(self):
+        if self.process is not None:
+            status = self.process.poll()
+            if status is not None:
+                self._close()
+                raise Failure(f"p2pchatd had ended with {status}: {self.errors()[-1500:]}")
+            self.stop()
+        self.check_errors()
+
+    def check_errors(self):
+        """No sanitizer has anything to say."""
+        for mark in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion "):
+            if mark in self.errors():
+                raise Failure(f"p2pchatd at {self.address}: {self.errors()[-3000:]}")
+
+    def errors(self):
+        """What it wrote to standard error in all its lives."""
+        try:
+            with open(self.stderr_path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def _tail(self):
+        text = self.errors()
+        return f"--- p2pchatd at {self.address}:\n{text[-3000:]}" if text else ""
+
+    def history_log(self):
+        """The lines of history.log, each split at its tabs."""
+        path = os.path.join(self.log, "history.log")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as file:
+            return [line.rstrip("\n").split("\t") for line in file]
+
+    def resident_kib(self):
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("VmRSS:"):
+                    return int(line.split()[1])
+        raise Failure("no VmRSS")
+
+    # The bus
+
+    def call(self, member, signature="", *args, timeout=60):
+        """Calls a member of the main interface; returns the list of its results. Values of an
+        a{sv} argument are pairs: {"security": ("s", "plain")}."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE, member, signature, *args,
+                        timeout=timeout)
+
+    def get(self, name):
+        """A property."""
+        return bus_call(self.connection, NAME, PATH, "org.freedesktop.DBus.Properties", "Get",
+                        "ss", INTERFACE, name)[0]
+
+    def set(self, name, signature, value):
+        bus_call(self.connection, NAME, PATH, "org.freedesktop.DBus.Properties", "Set", "ssv",
+                 INTERFACE, name, GLib.Variant(signature, value))
+
+    def signals(self):
+        return Signals(self.bus)
+
+    def users(self):
+        """ListUsers as dictionaries."""
+        keys = ("name", "id", "address", "state", "last_heard", "security", "flags")
+        return [dict(zip(keys, row)) for row in self.call("ListUsers")[0]]
+
+    def user(self, name):
+        """The row of one user, or None."""
+        rows = [u for u in self.users() if u["name"] == name]
+        return rows[0] if rows else None
+
+    def history(self, user="", limit=1000):
+        """GetHistory as dictionaries, newest first."""
+        return history_rows(self.call("GetHistory", "su", user, limit)[0])
+
+    def history_since(self, sequence, user="", limit=1000):
+        return history_rows(self.call("GetHistorySince", "stu", user, sequence, limit)[0])
+
+    def wait_user(self, name, state="online", seconds=60):
+        """Until a user is listed in that state; returns its row."""
+
+        def look():
+            user = self.user(name)
+            return user if user is not None and user["state"] == state else None
+
+        return wait_for(look, seconds, f"{name} to be {state}", 0.1)
+
+    def wait_message(self, text, direction="received", seconds=60):
+        """Until the history has such a text; returns its row."""
+
+        def look():
+            rows = [m for m in self.history() if m["text"] == text and m["direction"] == direction]
+            return rows[0] if rows else None
+
+        return wait_for(look, seconds, f"the message {text!r}", 0.1)
+
+    def cli(self, *arguments, input=None, check=False, timeout=60, environment=None):
+        """Runs p2pchat on this daemon's bus; returns its CompletedProcess."""
+        program = os.path.join(build_directory(self.sanitized), "src/cli/p2pchat")
+        env = dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=self.bus.address,
+                   XDG_STATE_HOME=os.path.join(self.directory, "xdg-state"),
+                   **SANITIZER_ENVIRONMENT)
+        env.pop("STATE_DIRECTORY", None)
+        env.update(environment or {})
+        return run([program, *arguments], input=input, check=check, timeout=timeout, env=env)
+
+
+def history_rows(rows):
+    keys = ("sequence", "id", "direction", "conversation", "user", "time", "address", "user_id",
+            "state", "security", "text")
+    return [dict(zip(keys, row)) for row in rows]
