@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Committed changes as journal entries
+ *
+ * Each kind has a MESSAGE_ID with an entry in the catalogue. Never waits (os/journal.h). A NULL
+ * journal takes nothing.
+ */
+#include "store/store.h"
+
+#define JOURNAL_ID_MESSAGE "6f4f6c2d4d0e4b3f9a6f0e1c2b7d5a11"
+#define JOURNAL_ID_PRESENCE "0b6f2a9be1c944d6a3c8f27f5d1e6c22"
+#define JOURNAL_ID_WARNING "9d1a7f0c5e2b4c0f8b3ad6e4172f8c33"
+#define JOURNAL_ID_LIMIT "3e8c5b71f4a24d1c9d0b6a52e7f91d44"
+#define JOURNAL_ID_STORE "a4b2d9e07c6141f5b8e3c0f61a2d7e55"
+
+struct journal;
+
+/* With STORE_KEEP_SEALED without the text, with STORE_KEEP_NONE not at all. */
+void publish_journal_message(
+        struct journal *j, enum store_keep keep, const struct message_record *message);
+void publish_journal_presence(struct journal *j, const struct change_presence *presence);
+/* Kind "Limit" has its own id. */
+void publish_journal_warning(struct journal *j, const struct change_warning *warning);
+/* Something about the store that a person must know: damaged, moved aside, full. */
+void publish_journal_store(struct journal *j, const char *sentence);
