@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration file
+ *
+ * One table says for each option where it goes, how it is read and between which limits; the
+ * defaults are in config_init(). The reader of INI files does not tell line numbers, so lines are
+ * counted here while they are handed to it.
+ */
+#include <dirent.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "os/config.h"
+#include "os/log.h"
+
+struct option {
+        const char *section, *name;
+        /* 0, or -EINVAL and in @why what is wanted; -ENOMEM. */
+        int (*parse)(const struct option *o, const char *value, void *field, const char **why);
+        size_t offset;
+        uint64_t min, max;
+        const char *wanted;
+};
+
+struct load {
+        struct config *config;
+        const char *path;
+        FILE *file;
+        unsigned line;
+        config_mistake_fn fn;
+        void *userdata;
+        int error; /* -ENOMEM */
+};
+
+_printf_(2, 3) static void mistake(const struct load *l, const char *format, ...)
+{
+        char sentence[512];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(sentence, sizeof sentence, format, ap);
+        va_end(ap);
+        if (l->fn)
+                l->fn(l->path, l->line, sentence, l->userdata);
+        else if (l->line > 0)
+                log_warning("%s:%u: %s", l->path, l->line, sentence);
+        else
+                log_warning("%s: %s", l->path, sentence);
+}
+
+/*
+ * Values
+ */
+int config_parse_bool(const char *s, bool *ret)
+{
+        static const char *const words[][2] = { { "no", "yes" }, { "false", "true" },
+                { "off", "on" }, { "0", "1" } };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                for (int v = 0; v < 2; v++)
+                        if (strcasecmp(s, words[i][v]) == 0) {
+                                *ret = v;
+                                return 0;
+                        }
+        return -EINVAL;
+}
+
+/* Decimal digits at *s, which is moved behind them. 0 or -EINVAL. */
+static int take_number(const char **s, uint64_t *ret)
+{
+        uint64_t v = 0;
+        const char *p = *s;
+
+        if (*p < '0' || *p > '9')
+                return -EINVAL;
+        for (; *p >= '0' && *p <= '9'; p++)
+                if (__builtin_mul_overflow(v, 10, &v) ||
+                        __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+                        return -EINVAL;
+        *s = p;
+        *ret = v;
+        return 0;
+}
+
+/* The unit at *s, which is moved behind it and the blanks that follow. */
+static int take_unit(const char **s, usec_t *ret)
+{
+        static const struct {
+                const char *name;
+                usec_t usec;
+        } units[] = {
+                { "", USEC_PER_SEC },
+                { "s", USEC_PER_SEC },
+                { "sec", USEC_PER_SEC },
+                { "m", USEC_PER_MINUTE },
+                { "min", USEC_PER_MINUTE },
+                { "h", USEC_PER_HOUR },
+                { "hr", USEC_PER_HOUR },
+                { "d", USEC_PER_DAY },
+                { "day", USEC_PER_DAY },
+                { "days", USEC_PER_DAY },
+                { "w", 7 * USEC_PER_DAY },
+                { "week", 7 * USEC_PER_DAY },
+                { "weeks", 7 * USEC_PER_DAY },
+                { "ms", USEC_PER_MSEC },
+                { "us", 1 },
+        };
+        size_t size = 0;
+
+        *s += strspn(*s, " ");
+        while ((*s)[size] >= 'a' && (*s)[size] <= 'z')
+                size++;
+        for (size_t i = 0; i < ELEMENTSOF(units); i++)
+                if (strlen(units[i].name) == size && memcmp(units[i].name, *s, size) == 0) {
+                        *s += size;
+                        *s += strspn(*s, " ");
+                        *ret = units[i].usec;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+int config_parse_span(const char *s, usec_t *ret)
+{
+        usec_t sum = 0;
+
+        if (streq(s, "infinity")) {
+                *ret = USEC_INFINITY;
+                return 0;
+        }
+        do {
+                uint64_t number;
+                usec_t unit;
+
+                if (take_number(&s, &number) < 0 || take_unit(&s, &unit) < 0 ||
+                        __builtin_mul_overflow(number, unit, &number) ||
+                        __builtin_add_overflow(sum, number, &sum))
+                        return -EINVAL;
+        } while (*s);
+        *ret = sum;
+        return 0;
+}
+
+int config_parse_size(const char *s, uint64_t *ret)
+{
+        static const char units[] = "KMGT";
+        uint64_t v;
+        const char *unit;
+
+        if (take_number(&s, &v) < 0)
+                return -EINVAL;
+        if (*s) {
+                unit = strchr(units, *s & ~0x20);
+                if (!unit || s[1])
+                        return -EINVAL;
+                if (__builtin_mul_overflow(v, UINT64_C(1) << 10 * (unit - units + 1), &v))
+                        return -EINVAL;
+        }
+        *ret = v;
+        return 0;
+}
+
+/*
+ * Options. Each parser knows the type of its field.
+ */
+static int parse_bool(const struct option *o, const char *value, void *field, const char **why)
+{
+        *why = "yes or no";
+        return config_parse_bool(value, field);
+}
+
+static int parse_size(const struct option *o, const char *value, void *field, const char **why)
+{
+        uint64_t v;
+
+        *why = o->wanted;
+        if (config_parse_size(value, &v) < 0 || v < o->min || v > o->max)
+                return -EINVAL;
+        *(uint64_t *)field = v;
+        return 0;
+}
+
+static int parse_span(const struct option *o, const char *value, void *field, const char **why)
+{
+        usec_t v;
+
+        *why = o->wanted;
+        if (config_parse_span(value, &v) < 0 || v < o->min || v > o->max)
+                return -EINVAL;
+        *(usec_t *)field = v;
+        return 0;
+}
+
+static int parse_username(const struct option *o, const char *value, void *field, const char **why)
+{
+        *why = "3 to 20 of A-Z a-z 0-9 _ -";
+        if (*value && !username_is_valid(value))
+                return -EINVAL;
+        memcpy(field, value, strlen(value) + 1);
+        return 0;
+}
+
+static const char *const keep_words[] = {
+        [CONFIG_KEEP_FULL] = "full",
+        [CONFIG_KEEP_SEALED] = "sealed",
+        [CONFIG_KEEP_NONE] = "none",
+};
+
+const char *config_keep_word(enum config_keep k)
+{
+        return keep_words[k];
+}
+
+static int parse_keep(const struct option *o, const char *value, void *field, const char **why)
+{
+        *why = "full, sealed or none";
+        for (size_t i = 0; i < ELEMENTSOF(keep_words); i++)
+                if (streq(value, keep_words[i])) {
+                        *(enum config_keep *)field = (enum config_keep)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+/*
+ * Lists: one word of the line at a time
+ */
+static int add_endpoint(struct config_endpoints *list, const struct endpoint *e)
+{
+        struct endpoint *items = reallocarray(list->items, list->n + 1, sizeof *items);
+
+        if (!items)
+                return -ENOMEM;
+        items[list->n++] = *e;
+        list->items = items;
+        return 0;
+}
+
+static int parse_broadcast(const struct option *o, const char *value, void *field, const char **why)
+{
+        struct config_endpoints *list = field;
+        struct endpoint e;
+
+        *why = "IPv4 addresses";
+        if (!*value) {
+                list->n = 0;
+                return 0;
+        }
+        /* No port can be written: the dialects have theirs. */
+        if (strchr(value, ':') || endpoint_parse(value, 0, &e) < 0 || list->n >= CONFIG_LIST_MAX)
+                return -EINVAL;
+        return add_endpoint(list, &e);
+}
+
+static int parse_peer(const struct option *o, const char *value, void *field, const char **why)
+{
+        struct config_endpoints *list = field;
+        struct endpoint e;
+
+        *why = "IPv4 addresses of peers, each with :port if it is not the usual one";
+        if (!*value) {
+                list->n = 0;
+                return 0;
+        }
+        if (endpoint_parse(value, 0, &e) < 0 || e.family != ENDPOINT_IPV4 ||
+                !endpoint_is_unicast(&e) || list->n >= CONFIG_LIST_MAX)
+                return -EINVAL;
+        return add_endpoint(list, &e);
+}
+
+static void clear_words(struct config_words *list)
+{
+        while (list->n > 0)
+                free(list->items[--list->n]);
+}
+
+static int parse_interface(const struct option *o, const char *value, void *field, const char **why)
+{
+        struct config_words *list = field;
+        char **items, *item;
+
+        *why = "names of interfaces";
+        if (!*value) {
+                clear_words(list);
+                return 0;
+        }
+        if (strlen(value) > 15 || strchr(value, '/') || list->n >= CONFIG_LIST_MAX)
+                return -EINVAL;
+        items = reallocarray(list->items, list->n + 1, sizeof *items);
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        item = strdup(value);
+        if (!item)
+                return -ENOMEM;
+        items[list->n++] = item;
+        return 0;
+}
+
+#define COUNT_MAX UINT64_C(1000000)
+#define FIELD(f) offsetof(struct config, f)
+static const struct option options[] = {
+        { "Identity", "Username", parse_username, FIELD(username) },
+        { "Lan", "Announce", parse_bool, FIELD(announce) },
+        { "Lan", "Broadcast", parse_broadcast, FIELD(broadcast) },
+        { "Lan", "Peers", parse_peer, FIELD(peers) },
+        { "Lan", "Interfaces", parse_interface, FIELD(interfaces) },
+        { "Link", "MaxLinks", parse_size, FIELD(links_max), 1, 65536, "a number from 1 to 65536" },
+        { "Link", "MaxLinksPerAddress", parse_size, FIELD(links_per_address_max), 1, 65536,
+                "a number from 1 to 65536" },
+        { "Link", "MaxStrangers", parse_size, FIELD(strangers_max), 1, 65536,
+                "a number from 1 to 65536" },
+        { "Legacy", "Compat", parse_bool, FIELD(compat) },
+        { "Legacy", "Second", parse_bool, FIELD(second) },
+        { "History", "Keep", parse_keep, FIELD(keep) },
+        { "History", "MaxAge", parse_span, FIELD(age_max_usec), USEC_PER_MINUTE, USEC_INFINITY,
+                "a time of at least 1min, such as 30d, or infinity" },
+        { "Limits", "Users", parse_size, FIELD(users_max), 1, COUNT_MAX,
+                "a number from 1 to 1000000" },
+        { "Limits", "QueueMessages", parse_size, FIELD(queue_messages_max), 1, COUNT_MAX,
+                "a number from 1 to 1000000" },
+        { "Limits", "QueueBytes", parse_size, FIELD(queue_bytes_max), 64 * 1024, UINT64_C(1) << 40,
+                "a size from 64K to 1T" },
+};
+
+static bool is_list(const struct option *o)
+{
+        return o->parse == parse_broadcast || o->parse == parse_peer || o->parse == parse_interface;
+}
+
+void config_init(struct config *c)
+{
+        *c = (struct config){
+                .announce = true,
+                .links_max = 512,
+                .links_per_address_max = 16,
+                .strangers_max = 64,
+                .compat = true,
+                .second = true,
+                .keep = CONFIG_KEEP_FULL,
+                .age_max_usec = USEC_INFINITY,
+                .users_max = 10000,
+                .queue_messages_max = 10000,
+                .queue_bytes_max = UINT64_C(64) << 20,
+        };
+}
+
+void config_done(struct config *c)
+{
+        free(c->broadcast.items);
+        free(c->peers.items);
+        clear_words(&c->interfaces);
+        free(c->interfaces.items);
+        config_init(c);
+}
+
+/*
+ * Files
+ */
+static void take_value(struct load *l, const struct option *o, const char *value)
+{
+        const char *why = NULL;
+        int r = o->parse(o, value, (uint8_t *)l->config + o->offset, &why);
+
+        if (r == -EINVAL)
+                mistake(l, "%s=: \"%s\" is ignored: wanted are %s", o->name, value, why);
+        else if (r < 0)
+                l->error = r;
+}
+
+static void take_list(struct load *l, const struct option *o, const char *value)
+{
+        size_t n = 0;
+
+        for (;;) {
+                char word[128];
+                size_t size;
+
+                value += strspn(value, " \t,");
+                size = strcspn(value, " \t,");
+                if (size == 0)
+                        break;
+                (void)snprintf(word, sizeof word, "%.*s", (int)MIN(size, sizeof word), value);
+                take_value(l, o, word);
+                value += size;
+                n++;
+        }
+        if (n == 0)
+                take_value(l, o, "");
+}
+
+/* Always 1: a mistake in one line says nothing about the next. */
+static int on_option(void *userdata, const char *section, const char *name, const char *value)
+{
+        struct load *l = userdata;
+        bool known = false;
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                const struct option *o = &options[i];
+
+                if (!streq(o->section, section))
+                        continue;
+                known = true;
+                if (!streq(o->name, name))
+                        continue;
+                if (is_list(o))
+                        take_list(l, o, value);
+                else
+                        take_value(l, o, value);
+                return 1;
+        }
+        if (known)
+                mistake(l, "unknown option %s= in section [%s], ignored", name, section);
+        else
+                mistake(l, "unknown section [%s], %s= ignored", section, name);
+        return 1;
+}
+
+/* What the INI reader would pass over without a word about the line. */
+static const char *line_mistake(const char *s)
+{
+        if (*s == '[')
+                return strchr(s, ']') ? NULL : "a section must end with \"]\", ignored";
+        if (strchr(" \t\r\n;#", *s))
+                return NULL;
+        return strpbrk(s, "=:") ? NULL : "neither \"[Section]\" nor \"Option=value\", ignored";
+}
+
+static char *read_line(char *line, int size, void *userdata)
+{
+        struct load *l = userdata;
+        const char *why;
+        int c;
+
+        if (!fgets(line, size, l->file))
+                return NULL;
+        l->line++;
+        if (l->line == 1 && memcmp(line, "\xef\xbb\xbf", 3) == 0)
+                memmove(line, line + 3, strlen(line + 3) + 1);
+
+        if (!strchr(line, '\n') && (c = getc(l->file)) != EOF) {
+                if (c != '\n') {
+                        while ((c = getc(l->file)) != EOF && c != '\n')
+                                ;
+                        mistake(l, "line is too long, ignored; a list may go on in further lines");
+                        line[0] = 0;
+                }
+                return line;
+        }
+        why = line_mistake(line);
+        if (why) {
+                mistake(l, "%s", why);
+                line[0] = 0;
+        }
+        return line;
+}
+
+static int load_file(struct load *l, const char *path)
+{
+        int r = 0;
+
+        l->path = path;
+        l->line = 0;
+        l->file = fopen(path, "re");
+        if (!l->file) {
+                r = -errno;
+                if (r == -ENOENT)
+                        return 0;
+                mistake(l, "cannot be read: %s", strerror(-r));
+                return r;
+        }
+        if (ini_parse_stream(read_line, l, on_option, l) < 0)
+                r = -ENOMEM;
+        if (r == 0 && ferror(l->file)) {
+                r = -EIO;
+                l->line = 0;
+                mistake(l, "cannot be read: %s", strerror(-r));
+        }
+        (void)fclose(l->file);
+        return r < 0 ? r : l->error;
+}
+
+static int is_fragment(const struct dirent *d)
+{
+        size_t n = strlen(d->d_name);
+
+        return d->d_name[0] != '.' && n > 5 && streq(d->d_name + n - 5, ".conf");
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+        return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int config_load(struct config *c, const char *path, config_mistake_fn fn, void *userdata)
+{
+        struct load l = { .config = c, .fn = fn, .userdata = userdata };
+        _cleanup_(freep)
+        char *directory = NULL;
+        struct dirent **entries = NULL;
+        int r, n;
+
+        r = load_file(&l, path);
+        if (asprintf(&directory, "%s.d", path) < 0) {
+                directory = NULL;
+                return -ENOMEM;
+        }
+        n = scandir(directory, &entries, is_fragment, by_name);
+        if (n < 0)
+                return errno == ENOENT || errno == ENOTDIR ? r : -errno;
+
+        for (int i = 0; i < n; i++) {
+                _cleanup_(freep)
+                char *fragment = NULL;
+                int k = -ENOMEM;
+
+                if (asprintf(&fragment, "%s/%s", directory, entries[i]->d_name) < 0)
+                        fragment = NULL;
+                else
+                        k = load_file(&l, fragment);
+                if (r == 0)
+                        r = k;
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
