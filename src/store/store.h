@@ -53,7 +53,7 @@ int store_salvage(const struct store_options *options, usec_t real_usec, struct 
         char **ret_aside, uint64_t *ret_n_lost);
 
 /*
- * Loading
+ * Loading. -EUCLEAN tells that the database is damaged: store_salvage() is next.
  */
 typedef int (*store_peer_fn)(const struct peer_record *peer, void *userdata);
 typedef int (*store_queued_fn)(const struct queued_record *queued, void *userdata);
@@ -68,9 +68,12 @@ int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *
 /*
  * Changing
  */
+/* The realtime of this turn: when a message that ends in it was done with. Before store_apply(). */
+void store_set_time(struct store *s, usec_t real_usec);
+/* 0; or negative, and the process ends: nothing of this transaction will be kept. */
 int store_apply(struct store *s, const struct change *change);
-/* 0; or negative: -ENOSPC when the disk is full, -EIO otherwise. Nothing to do when nothing
- * changed. */
+/* 0; or negative: -ENOSPC when the disk is full, -EUCLEAN when the database is damaged (the next
+ * store_open() says STORE_DAMAGED), -EIO otherwise. Nothing to do when nothing changed. */
 int store_commit(struct store *s);
 
 enum store_event_type {
@@ -81,7 +84,7 @@ enum store_event_type {
         STORE_EVENT_USERNAME, /* text */
 };
 
-/* Pointers belong to the store and stay valid until the next call of a store_ function. */
+/* Pointers belong to the store and stay valid until the next call of store_next_event(). */
 struct store_event {
         enum store_event_type type;
         union {
@@ -94,15 +97,15 @@ struct store_event {
 };
 bool store_next_event(struct store *s, struct store_event *ret);
 
-/* The sequence of the newest message ever stored, 0 for none; the oldest that is still there. */
+/* The sequence of the newest message ever stored, 0 for none: erasing does not lower it. */
 uint64_t store_last_sequence(const struct store *s);
 
 /* What was written to the log file: kept lazily with the next commit. */
 uint64_t store_logged(const struct store *s);
 void store_set_logged(struct store *s, uint64_t sequence);
 
-/* Erases what is too old (store_options.age_max_usec) in the open transaction; *ret_next_usec:
- * realtime at which there is more to do, or USEC_INFINITY. */
+/* Erases what is too old (store_options.age_max_usec) in the open transaction, a slice at a time;
+ * *ret_next_usec: realtime at which there is more to do, or USEC_INFINITY. */
 int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec);
 
 /*
