@@ -17,6 +17,14 @@ enum dialect {
         N_DIALECTS,
 };
 
+/* By how long ago somebody was last heard. */
+enum presence {
+        PRESENCE_OFFLINE,
+        PRESENCE_AWAY,
+        PRESENCE_ONLINE,
+        N_PRESENCES,
+};
+
 struct announce {
         char username[NAME_SIZE_MAX + 1]; /* cleaned by name_clean() */
         char id[ID_STRING_SIZE];          /* "" when none, or not one of ours */

@@ -23,9 +23,6 @@
 struct node;
 struct random;
 
-#define ANNOUNCE_INTERVAL_USEC (8 * USEC_PER_SEC)
-#define ONLINE_USEC (10 * USEC_PER_SEC) /* heard within: online */
-#define AWAY_USEC (900 * USEC_PER_SEC)  /* heard within: away, and listed */
 #define SEND_WAIT_USEC (3 * USEC_PER_SEC)
 #define FIRST_CHAT_HOLD_USEC (10 * USEC_PER_SEC)
 

@@ -41,13 +41,6 @@ enum message_state {
         N_MESSAGE_STATES,
 };
 
-enum presence {
-        PRESENCE_OFFLINE,
-        PRESENCE_AWAY,
-        PRESENCE_ONLINE,
-        N_PRESENCES,
-};
-
 /* The words that people and D-Bus see, and back: the value, or -EINVAL. */
 const char *direction_word(enum direction d);
 const char *security_word(enum security s);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the queue to the peer
+ *
+ *     LOADING --text--> DIALLING --connected--> TALKING --written--> FINISHING --closed--> next
+ * part, |                  |                      |                     |                 next one
+ *        +------------------+----------------------+---------------------+--> rest, then again
+ *
+ * One message per peer is under way. It is sent once the other side took all of its parts; until
+ * then it stays in the queue, and what is not known to have arrived goes again.
+ */
+#include "core/node/node-private.h"
+
+#define AGAIN_MAX 3  /* connections that one part may want in a row */
+#define NO_KEY_MAX 3 /* attempts at a key exchange before it is given up */
+
+struct endpoint peer_endpoint(const struct peer *peer)
+{
+        struct endpoint e = peer->record.endpoint;
+
+        if (peer_dialect(peer) == DIALECT_SECOND)
+                e.port = peer->record.second_port;
+        return e;
+}
+
+enum dialect peer_dialect(const struct peer *peer)
+{
+        return peer->record.heard_classic || peer->record.second_port == 0 ? DIALECT_CLASSIC
+                                                                           : DIALECT_SECOND;
+}
+
+struct queued *node_queued(const struct node *n, const struct ulid *id)
+{
+        for (struct table_entry *e = table_find(&n->queued_by_id, id, sizeof *id); e;
+                e = table_find_next(e)) {
+                struct queued *q = container_of(e, struct queued, by_id);
+
+                if (ulid_equal(&q->id, id))
+                        return q;
+        }
+        return NULL;
+}
+
+int node_enqueue(struct node *n, struct peer *peer, struct queued *q)
+{
+        int r;
+
+        r = table_add(&n->queued_by_id, &q->by_id, &q->id, sizeof q->id);
+        if (r < 0) {
+                free(q);
+                return r;
+        }
+        outbox_add(&peer->outbox, q);
+        peer_queue_changed(&n->peers, peer);
+        return 0;
+}
+
+static void delivery_free(struct peer *peer)
+{
+        if (peer->delivery) {
+                free(peer->delivery->text);
+                free(peer->delivery);
+                peer->delivery = NULL;
+        }
+}
+
+int node_settle(struct node *n, struct peer *holder, struct queued *q, enum message_state state,
+        const char *reason)
+{
+        struct delivery *d = holder->delivery;
+        struct change c = {
+                .type = CHANGE_STATE,
+                .state = { .id = q->id, .state = state, .security = q->security, .reason = reason },
+        };
+        int r;
+
+        if (d && d->queued == q) {
+                c.state.security = d->security;
+                c.state.endpoint = peer_endpoint(holder);
+                delivery_free(holder);
+        }
+        table_remove(&n->queued_by_id, &q->by_id);
+        outbox_remove(&holder->outbox, q);
+        peer_queue_changed(&n->peers, holder);
+
+        r = agenda_add_change(&n->agenda, &c);
+        if (r == 0)
+                r = node_answer(n, &q->id, state);
+        free(q);
+        return r;
+}
+
+/* Before that time nobody is disturbed with a first connection: old programs must have heard us. */
+static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
+{
+        if (peer->record.has_id || !peer->is_new || !n->discovery.announces)
+                return 0;
+        if (n->discovery.first_announce_usec == 0)
+                return USEC_INFINITY;
+        return usec_add(n->discovery.first_announce_usec, FIRST_CHAT_HOLD_USEC);
+}
+
+int node_deliver(struct node *n, struct peer *peer, struct now now)
+{
+        struct queued *q = outbox_first(&peer->outbox);
+        usec_t due_usec;
+
+        if (!q || peer->delivery || peer->record.blocked || peer->record.cannot_chat ||
+                !peer_is_present(peer))
+                return 0;
+
+        due_usec = MAX(peer->outbox.retry_usec, hold_until_usec(n, peer));
+        if (due_usec > now.mono_usec) {
+                n->retry_usec = usec_min(n->retry_usec, due_usec);
+                return 0;
+        }
+
+        peer->delivery = calloc(1, sizeof *peer->delivery);
+        if (!peer->delivery)
+                return -ENOMEM;
+        peer->delivery->state = DELIVERY_LOADING;
+        peer->delivery->queued = q;
+        return agenda_add_effect(
+                &n->agenda, &(struct effect){ .type = EFFECT_LOAD, .load = { .id = q->id } });
+}
+
+int node_deliver_due(struct node *n, struct now now)
+{
+        int r;
+
+        if (now.mono_usec < n->retry_usec)
+                return 0;
+        n->retry_usec = USEC_INFINITY;
+        list_for_each_safe (i, &n->peers.waiting) {
+                r = node_deliver(n, container_of(i, struct peer, waiting), now);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int node_adopt_queue(struct node *n, struct peer *peer, struct now now)
+{
+        const char *name = peer->record.name;
+
+        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
+                i = peers_next_named(&n->peers, name, i))
+                if (i != peer && peer_is_present(i))
+                        return 0; /* two of that name are here: whose is it? */
+
+        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
+                i = peers_next_named(&n->peers, name, i)) {
+                if (i == peer || i->outbox.n == 0 || i->delivery || i->record.blocked)
+                        continue;
+                outbox_move(&peer->outbox, &i->outbox);
+                peer_queue_changed(&n->peers, i);
+                peer_queue_changed(&n->peers, peer);
+        }
+        return node_deliver(n, peer, now);
+}
+
+/* It did not go: the queue rests, and who waits for an answer gets it. */
+static int rest(struct node *n, struct peer *peer, struct now now)
+{
+        delivery_free(peer);
+        outbox_failed(&peer->outbox, n->random, now.mono_usec);
+        n->retry_usec = usec_min(n->retry_usec, peer->outbox.retry_usec);
+        return node_answer_queued(n, &peer->outbox);
+}
+
+static int fail(struct node *n, struct peer *peer, const char *reason, struct now now)
+{
+        int r;
+
+        r = node_settle(n, peer, peer->delivery->queued, MESSAGE_FAILED, reason);
+        return r < 0 ? r : node_deliver(n, peer, now);
+}
+
+static int dial(struct node *n, struct peer *peer, struct now now)
+{
+        struct delivery *d = peer->delivery;
+        struct endpoint to;
+
+        if (n->links_by_number.n >= n->options.links_max)
+                return rest(n, peer, now);
+
+        d->dialect = peer_dialect(peer);
+        d->security = d->dialect == DIALECT_SECOND || d->queued->security == SECURITY_PLAIN
+                              ? SECURITY_PLAIN
+                              : SECURITY_LEGACY;
+        d->state = DELIVERY_DIALLING;
+        to = peer_endpoint(peer);
+        return node_dial(n, peer, &to, &d->link);
+}
+
+int node_loaded(
+        struct node *n, const struct ulid *id, const char *text, size_t size, struct now now)
+{
+        struct queued *q = node_queued(n, id);
+        struct peer *peer = q ? container_of(q->outbox, struct peer, outbox) : NULL;
+
+        if (!peer || !peer->delivery || peer->delivery->queued != q ||
+                peer->delivery->state != DELIVERY_LOADING)
+                return 0;
+        if (!text)
+                return fail(n, peer, "NoSuchMessage", now);
+
+        q->size = size;
+        q->size_sent = MIN(q->size_sent, size);
+        peer->delivery->text = malloc(size + 1);
+        if (!peer->delivery->text)
+                return -ENOMEM;
+        memcpy(peer->delivery->text, text, size);
+        peer->delivery->text[size] = 0;
+
+        if (peer_dialect(peer) == DIALECT_SECOND && q->security > SECURITY_PLAIN)
+                return fail(n, peer, "NotSecure", now);
+        return dial(n, peer, now);
+}
+
+int node_delivery_connected(struct node *n, struct link *link, struct now now)
+{
+        struct peer *peer = link->peer;
+        struct delivery *d = peer ? peer->delivery : NULL;
+        struct legacy_order order;
+
+        if (!d || d->link != link->number || d->state != DELIVERY_DIALLING)
+                return 0;
+
+        order = (struct legacy_order){
+                .security = d->security == SECURITY_PLAIN ? LEGACY_PLAIN : LEGACY_ENCRYPTED,
+                .dialect = d->dialect,
+                .text = d->text + d->queued->size_sent,
+                .username = n->username,
+                .number = d->queued->number[0] ? d->queued->number : NULL,
+        };
+        order.size = d->part_size = legacy_part_size(&peer->record.memory, order.security,
+                n->username, order.text, d->queued->size - d->queued->size_sent);
+        d->state = DELIVERY_TALKING;
+        return legacy_initiate(n->legacy, link->number, &link->remote, &peer->record.memory, &order,
+                now.mono_usec);
+}
+
+int node_delivery_result(
+        struct node *n, struct peer *peer, enum legacy_outcome outcome, struct now now)
+{
+        struct delivery *d = peer->delivery;
+
+        if (d->state != DELIVERY_TALKING)
+                return 0;
+
+        switch (outcome) {
+        case LEGACY_WRITTEN:
+                d->state = DELIVERY_FINISHING;
+                return 0;
+        case LEGACY_AGAIN:
+                if (++d->n_again <= AGAIN_MAX)
+                        return dial(n, peer, now);
+                return rest(n, peer, now);
+        case LEGACY_NO_KEY:
+        case LEGACY_NOT_UNDERSTOOD:
+                if (++peer->n_no_key < NO_KEY_MAX)
+                        return rest(n, peer, now);
+                peer->n_no_key = 0;
+                return fail(n, peer, "NotSecure", now);
+        }
+        return 0;
+}
+
+/* A part was taken: the next one, or the message is sent. */
+static int part_taken(struct node *n, struct peer *peer, struct now now)
+{
+        struct delivery *d = peer->delivery;
+        struct queued *q = d->queued;
+        int r;
+
+        outbox_awake(&peer->outbox);
+        peer->n_no_key = 0;
+        peer->is_new = false;
+        q->size_sent += d->part_size;
+        d->n_again = 0;
+        if (q->size_sent >= q->size) {
+                r = node_settle(n, peer, q, MESSAGE_SENT, "");
+                return r < 0 ? r : node_deliver(n, peer, now);
+        }
+
+        r = agenda_add_change(
+                &n->agenda, &(struct change){
+                                    .type = CHANGE_PROGRESS,
+                                    .progress = { .id = q->id, .size_sent = q->size_sent },
+                            });
+        return r < 0 ? r : dial(n, peer, now);
+}
+
+int node_delivery_closed(struct node *n, struct peer *peer, enum link_end how, struct now now)
+{
+        if (peer->delivery->state == DELIVERY_FINISHING &&
+                (how == LINK_CLOSED || how == LINK_ACKNOWLEDGED))
+                return part_taken(n, peer, now);
+        return rest(n, peer, now);
+}
+
+int node_delivery_abort(struct node *n, struct peer *peer)
+{
+        uint64_t link;
+        bool is_open;
+
+        if (!peer->delivery)
+                return 0;
+        link = peer->delivery->link;
+        is_open = peer->delivery->state != DELIVERY_LOADING;
+        delivery_free(peer);
+        return is_open ? node_close_link(n, link, CLOSE_NOW) : 0;
+}

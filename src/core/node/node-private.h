@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The inside of a node, for the files of this folder
+ *
+ *     node.c      life, restoring, the turn, questions
+ *     hear.c      announcements, ours and others'; presence
+ *     links.c     connections, and what the classic engine makes of them
+ *     deliver.c   from the queue to the peer
+ *     call.c      what callers want
+ *     word.c      user words
+ */
+#include "core/crypto/random.h"
+#include "core/legacy/legacy.h"
+#include "core/node/agenda.h"
+#include "core/node/node.h"
+#include "core/node/peer.h"
+
+#define UNICAST_PEERS_MAX 64
+#define INTERFACES_MAX 64
+#define CLASSIC_PORT 6000
+#define SECOND_PORT 6004
+#define SAVE_INTERVAL_USEC (5 * USEC_PER_MINUTE)
+
+struct link {
+        struct table_entry by_number;
+        struct list list; /* in node.links, oldest first */
+        uint64_t number;
+        struct endpoint remote;
+        struct peer *peer; /* to whom we dialled; NULL: accepted */
+        struct legacy_memory memory;
+        bool has_learned; /* memory is news */
+        bool is_closed;   /* its result is still to come, then it goes */
+};
+
+enum delivery_state {
+        DELIVERY_LOADING,
+        DELIVERY_DIALLING,
+        DELIVERY_TALKING,
+        DELIVERY_FINISHING, /* all is written: it can no longer be called back */
+};
+
+/* The message that is under way to a peer. */
+struct delivery {
+        enum delivery_state state;
+        struct queued *queued;
+        char *text;
+        size_t part_size;
+        uint64_t link;
+        enum dialect dialect;
+        enum security security;
+        unsigned n_again;
+};
+
+struct call {
+        struct list list; /* in node.calls */
+        uint64_t number;
+        struct ulid id;
+        usec_t deadline_usec;
+};
+
+struct node {
+        char username[USERNAME_SIZE_MAX + 1];
+        char id[ID_STRING_SIZE];
+        struct random *random;
+        struct node_options options;
+        struct endpoint unicast[UNICAST_PEERS_MAX];
+        struct interface interfaces[INTERFACES_MAX];
+        size_t n_interfaces;
+
+        struct discovery discovery;
+        struct peers peers;
+        struct agenda agenda;
+        struct legacy *legacy;
+
+        struct table links_by_number;
+        struct list links;
+        uint64_t link_last; /* odd */
+
+        struct table queued_by_id;
+        struct list calls;
+        usec_t retry_usec; /* no outbox is due before */
+        usec_t save_usec;  /* when times of hearing are stored */
+        struct ratelimit warnings;
+};
+
+/* hear.c */
+int node_announce(struct node *n, struct now now);
+int node_age(struct node *n, struct now now);
+/* The peer from whom something came on a connection, made when he is new; heard thereby. Outcome 1:
+ * no room for him. */
+int node_hear_from(struct node *n, const struct endpoint *remote, const char *hint, struct now now,
+        struct peer **ret);
+/* The one at an address who was heard last, or NULL. */
+struct peer *node_peer_at(const struct node *n, const struct endpoint *remote);
+int node_save_heard(struct node *n, struct now now);
+int node_emit_peer(struct node *n, struct peer *peer);
+
+/* links.c */
+int node_drain_legacy(struct node *n, struct now now);
+int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, uint64_t *ret_link);
+int node_close_link(struct node *n, uint64_t number, enum close_how how);
+struct link *node_link(const struct node *n, uint64_t number);
+
+/* deliver.c */
+/* Where and in which dialect a peer is reached. */
+struct endpoint peer_endpoint(const struct peer *peer);
+enum dialect peer_dialect(const struct peer *peer);
+/* Starts what can be started now for @peer. */
+int node_deliver(struct node *n, struct peer *peer, struct now now);
+/* What waits for an absent bearer of @peer's name goes to @peer, who is here. */
+int node_adopt_queue(struct node *n, struct peer *peer, struct now now);
+int node_deliver_due(struct node *n, struct now now);
+int node_delivery_connected(struct node *n, struct link *link, struct now now);
+int node_delivery_result(
+        struct node *n, struct peer *peer, enum legacy_outcome outcome, struct now now);
+int node_delivery_closed(struct node *n, struct peer *peer, enum link_end how, struct now now);
+int node_delivery_abort(struct node *n, struct peer *peer);
+/* The message leaves the queue with this state. */
+int node_settle(struct node *n, struct peer *holder, struct queued *q, enum message_state state,
+        const char *reason);
+int node_enqueue(struct node *n, struct peer *peer, struct queued *q);
+struct queued *node_queued(const struct node *n, const struct ulid *id);
+
+/* call.c */
+/* Calls that wait for this message are answered. */
+int node_answer(struct node *n, const struct ulid *id, enum message_state state);
+/* Calls that wait for what is in this outbox are answered: queued. */
+int node_answer_queued(struct node *n, const struct outbox *outbox);
+int node_answer_late(struct node *n, usec_t now_usec);
+
+/* word.c */
+/* 0 and the peer, -errno, or a refusal. */
+int node_find_user(
+        const struct node *n, const char *word, struct peer **ret, struct refusal *ret_refusal);
+/* Writes the sentence, when one is wanted, and returns @code. */
+int refuse(struct refusal *ret, enum refusal_code code, const char *format, ...) _printf_(3, 4);
+
+/* node.c */
+int node_warn(struct node *n, const char *kind, const char *user, const char *sentence);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A whole chat node: life, restoring, the turn, questions */
+#include "core/node/node-private.h"
+
+#define PEERS_MAX 10000
+#define LINKS_MAX 512
+#define LINKS_PER_ADDRESS_MAX 16
+#define LINKS_STRANGE_MAX 64
+#define QUEUE_MAX 10000
+#define QUEUE_SIZE_MAX (64 * 1024 * 1024)
+
+static void set_defaults(struct node_options *o)
+{
+        o->peers_max = o->peers_max ?: PEERS_MAX;
+        o->links_max = o->links_max ?: LINKS_MAX;
+        o->links_per_address_max = o->links_per_address_max ?: LINKS_PER_ADDRESS_MAX;
+        o->links_strange_max = o->links_strange_max ?: LINKS_STRANGE_MAX;
+        o->queue_max = o->queue_max ?: QUEUE_MAX;
+        o->queue_size_max = o->queue_size_max ?: QUEUE_SIZE_MAX;
+}
+
+int node_new(const struct node_options *options, struct now now, struct node **ret)
+{
+        _cleanup_(node_freep)
+        struct node *n = NULL;
+        uint8_t key[TABLE_KEY_SIZE];
+        int r;
+
+        assert(username_is_valid(options->username));
+
+        n = calloc(1, sizeof *n);
+        if (!n)
+                return -ENOMEM;
+
+        n->options = *options;
+        set_defaults(&n->options);
+        n->random = options->random;
+        n->link_last = UINT64_MAX; /* the first one is 1 */
+        n->retry_usec = USEC_INFINITY;
+        n->save_usec = usec_add(now.mono_usec, SAVE_INTERVAL_USEC);
+        n->warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
+        memcpy(n->username, options->username, strlen(options->username) + 1);
+        memcpy(n->id, options->id, MIN(strlen(options->id) + 1, sizeof n->id - 1));
+        n->options.username = n->username;
+        n->options.id = n->id;
+        n->options.n_peers = MIN(options->n_peers, (size_t)UNICAST_PEERS_MAX);
+        if (n->options.n_peers > 0)
+                memcpy(n->unicast, options->peers, n->options.n_peers * sizeof n->unicast[0]);
+        n->options.peers = n->unicast;
+
+        agenda_init(&n->agenda);
+        list_init(&n->links);
+        list_init(&n->calls);
+        random_bytes(n->random, key, sizeof key);
+        table_init(&n->links_by_number, key);
+        table_init(&n->queued_by_id, key);
+        list_init(&n->peers.changed);
+        list_init(&n->peers.waiting);
+
+        r = discovery_init(&n->discovery, options->announce, key);
+        if (r < 0)
+                return r;
+        r = peers_init(&n->peers, &n->discovery, n->options.peers_max, n->random);
+        if (r < 0)
+                return r;
+        r = legacy_new(n->random, &n->legacy);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(n);
+        return 0;
+}
+
+struct node *node_free(struct node *n)
+{
+        if (!n)
+                return NULL;
+
+        for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
+                struct peer *peer = container_of(i, struct peer, waiting);
+
+                if (peer->delivery)
+                        free(peer->delivery->text);
+                free(peer->delivery);
+        }
+        peers_done(&n->peers);
+        list_for_each_safe (i, &n->links)
+                free(container_of(i, struct link, list));
+        list_for_each_safe (i, &n->calls)
+                free(container_of(i, struct call, list));
+        table_done(&n->links_by_number);
+        table_done(&n->queued_by_id);
+        legacy_free(n->legacy);
+        discovery_done(&n->discovery);
+        agenda_done(&n->agenda);
+        free(n);
+        return NULL;
+}
+
+int node_restore_peer(struct node *n, const struct peer_record *record, struct now now)
+{
+        usec_t age_usec, heard_usec = 0;
+        struct peer *peer;
+        int r;
+
+        age_usec = usec_sub(now.real_usec, record->heard_usec);
+        if (record->heard_usec > 0 && age_usec < now.mono_usec)
+                heard_usec = now.mono_usec - age_usec;
+        r = peers_add(&n->peers, record, heard_usec, now.mono_usec, &peer);
+        if (r < 0)
+                return r;
+        peer->presence_told = peer->neighbour.presence;
+        return 0;
+}
+
+int node_restore_queued(struct node *n, const struct queued_record *record, struct now now)
+{
+        struct peer *peer = peers_by_number(&n->peers, record->peer);
+        struct queued *q;
+        int r;
+
+        if (!peer)
+                return 0;
+
+        q = queued_new(&record->id, record->peer, (int)record->security, record->size,
+                record->size_sent, record->number);
+        if (!q)
+                return -ENOMEM;
+        r = node_enqueue(n, peer, q);
+        if (r < 0)
+                return r;
+        n->retry_usec = now.mono_usec;
+        return 0;
+}
+
+int node_advance(struct node *n, struct now now)
+{
+        int r;
+
+        r = node_age(n, now);
+        if (r < 0)
+                return r;
+
+        if (discovery_announce_due(&n->discovery, now.mono_usec)) {
+                r = node_announce(n, now);
+                if (r < 0)
+                        return r;
+                n->retry_usec = now.mono_usec;
+        }
+
+        if (now.mono_usec >= n->save_usec) {
+                n->save_usec = usec_add(now.mono_usec, SAVE_INTERVAL_USEC);
+                r = node_save_heard(n, now);
+                if (r < 0)
+                        return r;
+        }
+
+        r = legacy_advance(n->legacy, now.mono_usec);
+        if (r < 0)
+                return r;
+        r = node_drain_legacy(n, now);
+        if (r < 0)
+                return r;
+
+        r = node_deliver_due(n, now);
+        if (r < 0)
+                return r;
+        return node_answer_late(n, now.mono_usec);
+}
+
+usec_t node_deadline(const struct node *n)
+{
+        usec_t deadline_usec = discovery_deadline(&n->discovery);
+
+        deadline_usec = usec_min(deadline_usec, legacy_deadline(n->legacy));
+        deadline_usec = usec_min(deadline_usec, n->retry_usec);
+        /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
+         * those who are near, whom an announcement wakes us for anyway. */
+        if (n->discovery.n_online > 0)
+                deadline_usec = usec_min(deadline_usec, n->save_usec);
+        list_for_each (i, &n->calls)
+                deadline_usec =
+                        usec_min(deadline_usec, container_of(i, struct call, list)->deadline_usec);
+        return deadline_usec;
+}
+
+static int tell_presence(struct node *n, struct peer *peer, struct now now)
+{
+        char word[WORD_SIZE];
+
+        peer->presence_told = peer->neighbour.presence;
+        if (peer->record.blocked)
+                return 0;
+        node_word(n, peer->record.number, NULL, NULL, now, word);
+        return agenda_add_change(&n->agenda,
+                &(struct change){
+                        .type = CHANGE_PRESENCE,
+                        .presence = {
+                                .number = peer->record.number,
+                                .user = word,
+                                .presence = peer->neighbour.presence,
+                                .heard_usec = peer->record.heard_usec,
+                        },
+                });
+}
+
+int node_end_turn(struct node *n, struct now now)
+{
+        list_for_each_safe (i, &n->peers.changed) {
+                struct peer *peer = container_of(i, struct peer, changed);
+                int r;
+
+                list_remove(i);
+                if (peer->is_dirty) {
+                        r = node_emit_peer(n, peer);
+                        if (r < 0)
+                                return r;
+                }
+                if (peer->presence_told != peer->neighbour.presence) {
+                        r = tell_presence(n, peer, now);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        return 0;
+}
+
+bool node_next_change(struct node *n, struct change *ret)
+{
+        return agenda_next_change(&n->agenda, ret);
+}
+
+bool node_next_effect(struct node *n, struct effect *ret)
+{
+        return agenda_next_effect(&n->agenda, ret);
+}
+
+int node_warn(struct node *n, const char *kind, const char *user, const char *sentence)
+{
+        return agenda_add_change(
+                &n->agenda, &(struct change){
+                                    .type = CHANGE_WARNING,
+                                    .warning = { .kind = kind, .user = user, .sentence = sentence },
+                            });
+}
+
+const char *node_username(const struct node *n)
+{
+        return n->username;
+}
+
+size_t node_users_online(const struct node *n)
+{
+        return n->discovery.n_online;
+}
+
+size_t node_messages_queued(const struct node *n)
+{
+        return n->queued_by_id.n;
+}
+
+size_t node_links(const struct node *n)
+{
+        return n->links_by_number.n;
+}
+
+static bool is_listed(const struct peer *peer, struct now now)
+{
+        return peer_is_present(peer) || peer->record.blocked ||
+               peer_is_muted(peer, now.real_usec) || peer->outbox.n > 0;
+}
+
+static int compare_users(const void *a, const void *b)
+{
+        const struct user *x = a, *y = b;
+        int r = strcmp(x->name, y->name);
+
+        return r != 0 ? r : memcmp(&x->endpoint, &y->endpoint, sizeof x->endpoint);
+}
+
+int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n)
+{
+        const struct table *t = &n->peers.by_number;
+        struct user *users = calloc(MAX(t->n, (size_t)1), sizeof *users);
+        size_t n_users = 0;
+
+        if (!users)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < t->n_buckets; i++)
+                for (struct table_entry *e = t->buckets[i]; e; e = e->next) {
+                        const struct peer *peer = container_of(e, struct peer, by_number);
+                        struct user *u = &users[n_users];
+
+                        if (!is_listed(peer, now))
+                                continue;
+                        n_users++;
+                        u->number = peer->record.number;
+                        memcpy(u->name, peer->record.name, sizeof u->name);
+                        u->endpoint = peer_endpoint(peer);
+                        u->presence = peer->neighbour.presence;
+                        u->heard_usec = peer->record.heard_usec;
+                        u->security = peer_dialect(peer) == DIALECT_SECOND ? SECURITY_PLAIN
+                                                                           : SECURITY_LEGACY;
+                        u->blocked = peer->record.blocked;
+                        u->muted = peer_is_muted(peer, now.real_usec);
+                        u->cannot_chat = peer->record.cannot_chat;
+                }
+
+        qsort(users, n_users, sizeof *users, compare_users);
+        *ret = users;
+        *ret_n = n_users;
+        return 0;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Who we know
+ *
+ * A classic peer is an address and a name (after case folding); the same name at another address is
+ * another peer, several names at one address are several peers. A peer is also a conversation.
+ */
+#include "core/delivery/outbox.h"
+#include "core/discovery/discovery.h"
+#include "core/node/record.h"
+
+#define PEERS_PER_ADDRESS_MAX 32
+
+struct delivery; /* deliver.h: what is under way to a peer */
+
+struct peer {
+        struct peer_record record;
+        struct neighbour neighbour;
+        enum presence presence_told;
+        bool is_new;         /* never known before this run: it may not have heard us yet */
+        unsigned n_no_key;   /* key exchanges in a row that it did not answer */
+        bool is_dirty;       /* the record is to be stored at the end of the turn */
+        struct list changed; /* in peers.changed: record or presence */
+        struct table_entry by_number, by_name, by_address;
+        struct outbox outbox;
+        struct list waiting; /* in peers.waiting while the outbox is not empty */
+        struct delivery *delivery;
+};
+
+struct peers {
+        struct table by_number, by_name, by_address;
+        struct list changed;
+        struct list waiting;
+        struct discovery *discovery;
+        uint64_t number_last;
+        size_t n_max;
+};
+
+int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struct random *random);
+void peers_done(struct peers *p);
+
+/* A new one from a record; its number is given when it is 0. 0, -ENOMEM, or -ENOBUFS when there is
+ * no room: in the table, or for one more name at this address. */
+int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_usec, usec_t now_usec,
+        struct peer **ret);
+/* Makes room by forgetting somebody unheard for long who left no trace. 0 and its number, or
+ * -ENOBUFS. */
+int peers_evict(struct peers *p, uint64_t *ret_number);
+/* Gives @peer another name, which no other peer of its address has. */
+int peers_rename(struct peers *p, struct peer *peer, const char *name);
+
+struct peer *peers_by_number(const struct peers *p, uint64_t number);
+struct peer *peers_at(const struct peers *p, const struct endpoint *e, const char *name);
+/* All of one name, all of one address: start with @previous NULL; NULL ends. */
+struct peer *peers_next_named(const struct peers *p, const char *name, const struct peer *previous);
+struct peer *peers_next_at(
+        const struct peers *p, const struct endpoint *e, const struct peer *previous);
+
+/* Its record changed and must be stored; or only its presence, to be told. */
+void peer_touch(struct peers *p, struct peer *peer);
+void peer_presence_changed(struct peers *p, struct peer *peer);
+/* To be called whenever something was put into or taken out of its outbox. */
+void peer_queue_changed(struct peers *p, struct peer *peer);
+
+static inline bool peer_is_present(const struct peer *peer)
+{
+        return peer->neighbour.presence != PRESENCE_OFFLINE;
+}
+
+static inline bool peer_is_muted(const struct peer *peer, usec_t real_usec)
+{
+        return peer->record.muted_until_usec > real_usec;
+}
