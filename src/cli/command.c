@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The table of commands */
+
+#include "cli/command.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <strings.h>
+
+#include "cli/format.h"
+#include "cli/state.h"
+
+const struct command commands[] = {
+        { "users", "[--all]", "who is there", 0, 0, OPTION_ALL, COMPLETE_NOTHING, false,
+                run_users },
+        { "send", "USER TEXT|- [--plain] [--number N] [--wait SECONDS]",
+                "send a message; - reads it from standard input", 2, SIZE_MAX,
+                OPTION_PLAIN | OPTION_NUMBER | OPTION_WAIT, COMPLETE_USER, false, run_send },
+        { "chat", "USER [--plain] [--number N]", "talk with a user, line by line", 1, 1,
+                OPTION_PLAIN | OPTION_NUMBER, COMPLETE_USER, false, run_chat },
+        { "history", "[USER] [-n N] [--grep TEXT] [--follow] [--forget]", "what was said", 0, 1,
+                OPTION_LINES | OPTION_GREP | OPTION_FOLLOW | OPTION_FORGET, COMPLETE_USER, false,
+                run_history },
+        { "listen", "[--exec COMMAND] [--since N | --cursor NAME]",
+                "wait for messages, for scripts", 0, 0, OPTION_EXEC | OPTION_SINCE | OPTION_CURSOR,
+                COMPLETE_NOTHING, true, run_listen },
+        { "name", "[NEW]", "show or set this machine's username", 0, 1, 0, COMPLETE_NOTHING, false,
+                run_name },
+        { "status", "", "state of the service", 0, 0, 0, COMPLETE_NOTHING, false, run_status },
+        { "doctor", "", "look for what keeps the chat from working", 0, 0, 0, COMPLETE_NOTHING,
+                false, run_doctor },
+        { "block", "USER", "keep, show and send nothing from or to a user", 1, 1, 0, COMPLETE_USER,
+                false, run_block },
+        { "unblock", "USER", "end a block", 1, 1, 0, COMPLETE_USER, false, run_unblock },
+        { "mute", "USER [DURATION]", "keep a user's messages without showing them", 1, 2, 0,
+                COMPLETE_USER, false, run_mute },
+        { "unmute", "USER", "end a mute", 1, 1, 0, COMPLETE_USER, false, run_unmute },
+        { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
+                run_cancel },
+        { "help", "[COMMAND]", "explain the commands", 0, 1, 0, COMPLETE_COMMAND, false, run_help },
+};
+
+const size_t n_commands = ELEMENTSOF(commands);
+
+/* Values of the long options; the short ones are characters. */
+enum {
+        VALUE_JSON = 256,
+        VALUE_HELP,
+        VALUE_OPTION, /* + bit number */
+};
+
+static const struct {
+        const char *name;
+        const char *value; /* NULL: takes none */
+        const char *help;
+} options[] = {
+        { "all", NULL, "users that were not heard lately, too, as a table" },
+        { "plain", NULL, "send without any encryption" },
+        { "number", "N", "own private number for the classic key exchange" },
+        { "wait", "SECONDS", "how long to wait for the other side (default 3)" },
+        { "lines", "N", "how many messages; -n N (default 50)" },
+        { "grep", "TEXT", "only messages that contain TEXT" },
+        { "follow", NULL, "then show what comes" },
+        { "forget", NULL, "delete the conversation with USER" },
+        { "exec", "COMMAND", "run COMMAND for each message, JSON on its standard input" },
+        { "since", "N", "begin after sequence number N" },
+        { "cursor", "NAME", "begin where the reader NAME stopped, and remember" },
+};
+
+const struct command *command_find(const char *name)
+{
+        for (size_t i = 0; i < n_commands; i++)
+                if (strcasecmp(commands[i].name, name) == 0)
+                        return &commands[i];
+        return NULL;
+}
+
+static void print_options(const struct command *command, FILE *f)
+{
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                char option[32];
+
+                if (!(command->options & 1U << i))
+                        continue;
+                snprintf(option, sizeof(option), "--%s%s%s", options[i].name,
+                        options[i].value ? " " : "", options[i].value ? options[i].value : "");
+                fprintf(f, "  %-18s %s\n", option, options[i].help);
+        }
+}
+
+int command_print_help_of(const struct command *command, FILE *f)
+{
+        fprintf(f, "p2pchat %s%s%s: %s\n", command->name, command->arguments[0] ? " " : "",
+                command->arguments, command->help);
+        print_options(command, f);
+        return EXIT_DONE;
+}
+
+void command_print_help(FILE *f)
+{
+        fputs("Usage: p2pchat [--json] [--bus=system|session|ADDRESS] [COMMAND …]\n\n"
+              "Without a command: the interactive shell.\n\n",
+                f);
+        for (size_t i = 0; i < n_commands; i++)
+                fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+        fputs("\n  --json       one JSON object per line instead of tables\n"
+              "  --bus=BUS    where the service is (default: system)\n"
+              "  --help       this text; p2pchat help COMMAND tells more\n"
+              "  --version    the version\n\n"
+              "Exit status: 0 done, 1 failed, 2 wrong usage, 3 queued but not delivered,\n"
+              "4 the service is not there.\n",
+                f);
+}
+
+static unsigned option_number(unsigned option)
+{
+        return (unsigned)__builtin_ctz(option);
+}
+
+static int parse_value(struct arguments *a, unsigned option, const char *value)
+{
+        int r = 0;
+
+        switch (option) {
+        case OPTION_NUMBER:
+                if (!value[0] || strspn(value, "0123456789") != strlen(value))
+                        return cli_usage("--number %s: a decimal number is wanted", value);
+                a->number = value;
+                break;
+        case OPTION_WAIT:
+                r = format_parse_seconds(value, &a->wait_usec);
+                if (r < 0)
+                        return cli_usage("--wait %s: seconds between 0 and 3600 are wanted", value);
+                break;
+        case OPTION_LINES:
+                r = format_parse_number(value, UINT32_MAX, &a->lines);
+                if (r < 0)
+                        return cli_usage("-n %s: a number is wanted", value);
+                break;
+        case OPTION_GREP:
+                a->grep = value;
+                break;
+        case OPTION_EXEC:
+                a->exec = value;
+                break;
+        case OPTION_SINCE:
+                r = format_parse_number(value, UINT64_MAX, &a->since);
+                if (r < 0)
+                        return cli_usage("--since %s: a sequence number is wanted", value);
+                break;
+        case OPTION_CURSOR:
+                if (!bookmark_name_is_valid(value))
+                        return cli_usage("--cursor %s: a name of letters, digits, '.', '_' and "
+                                         "'-' is wanted, without '.' in front",
+                                value);
+                a->cursor = value;
+                break;
+        }
+        return 0;
+}
+
+static void long_options(struct option table[static ELEMENTSOF(options) + 3])
+{
+        size_t n = 0;
+
+        for (; n < ELEMENTSOF(options); n++)
+                table[n] = (struct option){ .name = options[n].name,
+                        .has_arg = options[n].value ? required_argument : no_argument,
+                        .val = VALUE_OPTION + (int)n };
+        table[n++] = (struct option){ .name = "json", .val = VALUE_JSON };
+        table[n++] = (struct option){ .name = "help", .val = VALUE_HELP };
+        table[n] = (struct option){ 0 };
+}
+
+/* 0 and the arguments, or an exit status with 1 added, for --help may be a success. */
+static int parse(struct cli *cli, const struct command *command, int n_words, char **words,
+        struct arguments *a)
+{
+        struct option table[ELEMENTSOF(options) + 3];
+        int c, r;
+
+        *a = (struct arguments){ .lines = LINES_DEFAULT, .wait_usec = USEC_INFINITY };
+        long_options(table);
+        optind = 0;
+        opterr = 0;
+        while ((c = getopt_long(n_words, words, "n:h", table, NULL)) >= 0) {
+                unsigned option;
+
+                if (c == VALUE_JSON) {
+                        cli->json = true;
+                        continue;
+                }
+                if (c == 'h' || c == VALUE_HELP)
+                        return command_print_help_of(command, stdout) + 1;
+                if (c == '?') {
+                        (void)cli_usage("%s: option %s is unknown, or its value is missing; a text "
+                                        "that begins with '-' goes after '--'",
+                                command->name, words[optind - 1]);
+                        return EXIT_USAGE + 1;
+                }
+                option = c == 'n' ? OPTION_LINES : 1U << (c - VALUE_OPTION);
+                if (!(command->options & option)) {
+                        (void)cli_usage("%s: this command has no option --%s; see: p2pchat help %s",
+                                command->name, options[option_number(option)].name, command->name);
+                        return EXIT_USAGE + 1;
+                }
+                a->given |= option;
+                r = parse_value(a, option, optarg);
+                if (r != 0)
+                        return r + 1;
+        }
+
+        a->words = words + optind;
+        a->n_words = (size_t)(n_words - optind);
+        if (a->n_words < command->n_words_min || a->n_words > command->n_words_max) {
+                (void)cli_usage("too %s arguments; usage: p2pchat %s %s",
+                        a->n_words < command->n_words_min ? "few" : "many", command->name,
+                        command->arguments);
+                return EXIT_USAGE + 1;
+        }
+        return 0;
+}
+
+int command_run(struct cli *cli, int n_words, char **words)
+{
+        const struct command *command = command_find(words[0]);
+        struct arguments a;
+        bool json = cli->json;
+        int r;
+
+        if (!command)
+                return cli_usage("there is no command '%s'; see: p2pchat help", words[0]);
+        if (cli->in_shell && command->not_in_shell)
+                return cli_usage("'%s' is for the command line; here messages are shown as they "
+                                 "come",
+                        command->name);
+
+        r = parse(cli, command, n_words, words, &a);
+        r = cli_flush(r > 0 ? r - 1 : command->run(cli, &a));
+        cli->json = json;
+        return r;
+}
+
+int run_help(struct cli *cli, const struct arguments *a)
+{
+        const struct command *command;
+
+        if (a->n_words == 0) {
+                command_print_help(stdout);
+                return EXIT_DONE;
+        }
+        command = command_find(a->words[0]);
+        if (!command)
+                return cli_usage("there is no command '%s'; see: p2pchat help", a->words[0]);
+        return command_print_help_of(command, stdout);
+}
+
+/* Whether the word after @word is its value. */
+static bool takes_value(const char *word)
+{
+        if (streq(word, "-n"))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (options[i].value && strncmp(word, "--", 2) == 0 &&
+                        streq(word + 2, options[i].name))
+                        return true;
+        return false;
+}
+
+static void complete_users(struct cli *cli, const char *prefix, command_emit_t emit, void *userdata)
+{
+        _cleanup_(bus_client_freep)
+        struct bus_client *c = NULL;
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *m = NULL;
+        struct bus_user u;
+
+        if (bus_client_new(cli->where, false, &c) < 0 || bus_client_list_users(c, &m) < 0)
+                return;
+        while (bus_user_next(m, &u) > 0) {
+                _cleanup_(freep)
+                char *word = NULL, *shown = NULL;
+                bool namesake = strstr(u.flags, "namesake");
+
+                if (asprintf(&word, "%s%s%s", u.name, namesake ? "@" : "",
+                            namesake ? u.address : "") < 0)
+                        return;
+                /* A name that has to be escaped is nothing to type by itself. */
+                shown = format_escape(word, ESCAPE_LINE);
+                if (shown && streq(shown, word) && strncasecmp(word, prefix, strlen(prefix)) == 0)
+                        emit(word, userdata);
+        }
+}
+
+static void complete_options(
+        const struct command *command, const char *prefix, command_emit_t emit, void *userdata)
+{
+        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+                char word[32];
+
+                if (!(command->options & 1U << i))
+                        continue;
+                snprintf(word, sizeof(word), "--%s", options[i].name);
+                if (strncmp(word, prefix, strlen(prefix)) == 0)
+                        emit(word, userdata);
+        }
+        if (strncmp("--json", prefix, strlen(prefix)) == 0)
+                emit("--json", userdata);
+}
+
+static void complete_commands(
+        const struct cli *cli, const char *prefix, command_emit_t emit, void *userdata)
+{
+        for (size_t i = 0; i < n_commands; i++)
+                if (!(cli->in_shell && commands[i].not_in_shell) &&
+                        strncasecmp(commands[i].name, prefix, strlen(prefix)) == 0)
+                        emit(commands[i].name, userdata);
+}
+
+void command_complete(
+        struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata)
+{
+        const struct command *command;
+        const char *last;
+        int n_before = 0;
+
+        if (n_words == 0)
+                return;
+        last = words[n_words - 1];
+        if (n_words == 1) {
+                complete_commands(cli, last, emit, userdata);
+                return;
+        }
+        command = command_find(words[0]);
+        if (!command || takes_value(words[n_words - 2]))
+                return;
+        if (last[0] == '-') {
+                complete_options(command, last, emit, userdata);
+                return;
+        }
+        for (int i = 1; i < n_words - 1; i++)
+                if (takes_value(words[i]))
+                        i++;
+                else if (words[i][0] != '-')
+                        n_before++;
+        if (n_before == 0 && command->completion == COMPLETE_USER)
+                complete_users(cli, last, emit, userdata);
+        else if (n_before == 0 && command->completion == COMPLETE_COMMAND)
+                complete_commands(cli, last, emit, userdata);
+}

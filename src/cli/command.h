@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The table of commands
+ *
+ * One table serves the command line, the interactive shell, help and completion.
+ */
+
+#include "cli/cli.h"
+
+/* Options; which of them a command takes is a mask in its row. */
+enum {
+        OPTION_ALL = 1 << 0,
+        OPTION_PLAIN = 1 << 1,
+        OPTION_NUMBER = 1 << 2,
+        OPTION_WAIT = 1 << 3,
+        OPTION_LINES = 1 << 4,
+        OPTION_GREP = 1 << 5,
+        OPTION_FOLLOW = 1 << 6,
+        OPTION_FORGET = 1 << 7,
+        OPTION_EXEC = 1 << 8,
+        OPTION_SINCE = 1 << 9,
+        OPTION_CURSOR = 1 << 10,
+};
+
+#define LINES_DEFAULT 50
+
+struct arguments {
+        char **words; /* without the command, NULL-terminated */
+        size_t n_words;
+        unsigned given; /* options that were there */
+        const char *number;
+        const char *grep;
+        const char *exec;
+        const char *cursor;
+        uint64_t since;
+        uint64_t lines;
+        usec_t wait_usec;
+};
+
+/* What a word stands for, when it is completed. */
+enum completion {
+        COMPLETE_NOTHING,
+        COMPLETE_USER,
+        COMPLETE_COMMAND,
+};
+
+struct command {
+        const char *name;
+        const char *arguments; /* as in the synopsis */
+        const char *help;      /* one line */
+        size_t n_words_min;
+        size_t n_words_max;
+        unsigned options;
+        enum completion completion; /* of the first word */
+        bool not_in_shell;
+        int (*run)(struct cli *cli, const struct arguments *a); /* an exit status */
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* Any case: the classic shell has "Users". */
+const struct command *command_find(const char *name);
+
+/* @words[0] is the command's name. Parses, complains, runs: an exit status. */
+int command_run(struct cli *cli, int n_words, char **words);
+
+void command_print_help(FILE *f);
+int command_print_help_of(const struct command *command, FILE *f);
+
+/* Calls @emit for each word that may stand in place of the last of @words. Never complains and
+ * never starts the service. */
+typedef void (*command_emit_t)(const char *word, void *userdata);
+void command_complete(
+        struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata);
+
+/* The functions of the table. */
+int run_users(struct cli *cli, const struct arguments *a);
+int run_send(struct cli *cli, const struct arguments *a);
+int run_chat(struct cli *cli, const struct arguments *a);
+int run_history(struct cli *cli, const struct arguments *a);
+int run_listen(struct cli *cli, const struct arguments *a);
+int run_name(struct cli *cli, const struct arguments *a);
+int run_status(struct cli *cli, const struct arguments *a);
+int run_doctor(struct cli *cli, const struct arguments *a);
+int run_block(struct cli *cli, const struct arguments *a);
+int run_unblock(struct cli *cli, const struct arguments *a);
+int run_mute(struct cli *cli, const struct arguments *a);
+int run_unmute(struct cli *cli, const struct arguments *a);
+int run_cancel(struct cli *cli, const struct arguments *a);
+int run_help(struct cli *cli, const struct arguments *a);

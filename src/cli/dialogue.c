@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The interactive shell
+ *
+ * Straight lines of question and answer: shell_read() runs the event loop while a person thinks,
+ * and what comes in meanwhile is printed above the question. Commands are those of the table;
+ * Users, Chat and History of the classic shell are three of them, in any case.
+ */
+
+#include "cli/dialogue.h"
+
+#include <ctype.h>
+#include <strings.h>
+#include <time.h>
+
+#include "cli/command.h"
+#include "cli/feed.h"
+#include "cli/format.h"
+#include "cli/message.h"
+#include "cli/shell.h"
+#include "cli/state.h"
+#include "cli/words.h"
+
+#define ASKED_FILE "username-asked"
+#define RECENT_LINES 10
+#define WAITING_MAX 64
+
+/* A message that was queued from here: its fate is told when it is known. */
+struct waiting {
+        char *id;
+        char *user;
+};
+
+struct dialogue {
+        struct cli *cli;
+        sd_event *event;
+        struct shell *shell;
+        struct feed *feed;
+        char *partner;  /* whom we chat with, or NULL */
+        uint64_t shown; /* the newest message of the partner's history that was shown */
+        bool away;      /* told that the service is away */
+        bool leave;     /* end of input, or quit */
+        struct waiting waiting[WAITING_MAX];
+        size_t n_waiting; /* ever; older ones are overwritten */
+};
+
+/* Prints a line, and frees it; a line that could not be made is dropped. */
+static int print_owned(struct dialogue *d, char *line)
+{
+        if (!line)
+                return -ENOMEM;
+        shell_print(d->shell, line);
+        free(line);
+        return 0;
+}
+
+static _printf_(2, 3) int print(struct dialogue *d, const char *format, ...)
+{
+        char *line;
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(&line, format, ap);
+        va_end(ap);
+        return r < 0 ? -ENOMEM : print_owned(d, line);
+}
+
+static int on_deliver(const struct bus_message *m, void *userdata)
+{
+        _cleanup_(freep)
+        char *user = NULL, *text = NULL;
+        struct dialogue *d = userdata;
+        time_t t = (time_t)(m->time_usec / USEC_PER_SEC);
+        char clock[16] = "";
+        struct tm tm;
+
+        if (!streq(m->direction, "received") || streq(m->state, "muted"))
+                return 0;
+        if (m->sequence <= d->shown && d->partner && strcasecmp(m->conversation, d->partner) == 0)
+                return 0;
+        user = format_escape(d->partner && strcasecmp(m->conversation, d->partner) == 0
+                                     ? m->user
+                                     : m->conversation,
+                ESCAPE_LINE);
+        text = format_escape(m->text, ESCAPE_TEXT);
+        if (!user || !text)
+                return -ENOMEM;
+        if (localtime_r(&t, &tm))
+                strftime(clock, sizeof(clock), "%H:%M", &tm);
+        return print(d, "%s%s%s %s%s%s (%s): %s\n", style_start(STYLE_FAINT, d->cli->colour), clock,
+                style_end(STYLE_FAINT, d->cli->colour), style_start(STYLE_BOLD, d->cli->colour),
+                user, style_end(STYLE_BOLD, d->cli->colour), m->security, text);
+}
+
+static int on_user(const char *user, const char *id, const char *state, void *userdata)
+{
+        _cleanup_(freep)
+        char *shown = format_escape(user, ESCAPE_LINE);
+        _cleanup_(freep)
+        char *word = format_escape(state, ESCAPE_LINE);
+        struct dialogue *d = userdata;
+
+        /* Who comes is news for everybody, who goes only for the one who talks with them. */
+        if (!streq(state, "online") && !(d->partner && strcasecmp(user, d->partner) == 0))
+                return 0;
+        return print(d, "%s is %s\n", shown ? shown : "?", word ? word : "?");
+}
+
+static int on_warning(const char *kind, const char *user, const char *sentence, void *userdata)
+{
+        _cleanup_(freep)
+        char *shown = format_escape(sentence, ESCAPE_LINE);
+        struct dialogue *d = userdata;
+
+        return print(d, "%sWarning:%s %s\n", style_start(STYLE_YELLOW, d->cli->colour),
+                style_end(STYLE_YELLOW, d->cli->colour), shown ? shown : kind);
+}
+
+static int on_message_state(const char *id, const char *state, const char *reason, void *userdata)
+{
+        struct dialogue *d = userdata;
+
+        if (streq(state, "queued"))
+                return 0;
+        for (size_t i = 0; i < WAITING_MAX; i++) {
+                struct waiting *w = &d->waiting[i];
+                int r;
+
+                if (!w->id || !streq(w->id, id))
+                        continue;
+                r = print(d, "the message to %s that was queued: %s%s%s\n", w->user, state,
+                        reason[0] ? ", " : "", reason);
+                free(w->id);
+                free(w->user);
+                *w = (struct waiting){ NULL, NULL };
+                return r;
+        }
+        return 0;
+}
+
+static int on_service(bool there, void *userdata)
+{
+        struct dialogue *d = userdata;
+        int r = 0;
+
+        if (!there && !d->away)
+                r = print(d, "the chat service is away; waiting for it\n");
+        else if (there && d->away)
+                r = print(d, "the chat service is back\n");
+        d->away = !there;
+        return r;
+}
+
+static void remember_waiting(struct dialogue *d, const char *id, const char *user)
+{
+        struct waiting *w = &d->waiting[d->n_waiting++ % WAITING_MAX];
+
+        free(w->id);
+        free(w->user);
+        w->id = strdup(id);
+        w->user = format_escape(user, ESCAPE_LINE);
+        if (!w->id || !w->user) {
+                free(w->id);
+                free(w->user);
+                *w = (struct waiting){ NULL, NULL };
+        }
+}
+
+/* Asks until @ret is an answer or the input ends (NULL). 0, or a negative errno. */
+static int ask(struct dialogue *d, const char *question, char **ret)
+{
+        _cleanup_(freep)
+        char *line = NULL;
+        char *start, *end;
+        int r = shell_read(d->shell, question, &line);
+
+        if (r < 0)
+                return r;
+        if (r == 0) {
+                d->leave = true;
+                *ret = NULL;
+                return 0;
+        }
+        for (start = line; isspace((unsigned char)*start); start++)
+                ;
+        for (end = start + strlen(start); end > start && isspace((unsigned char)end[-1]); end--)
+                ;
+        *ret = strndup(start, (size_t)(end - start));
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* Sends one line of a chat: an exit status. */
+static int say(struct dialogue *d, const char *text, const struct bus_send_options *options)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *m = NULL;
+        struct bus_client *client;
+        const char *id, *state;
+        int r;
+
+        r = cli_client(d->cli, &client);
+        if (r != 0)
+                return r;
+        r = bus_client_send(client, d->partner, text, options, &m, &id, &state);
+        if (r < 0)
+                return cli_call_failed(client);
+        if (!streq(state, "queued"))
+                return EXIT_DONE;
+        cli_explain_queued(d->partner);
+        remember_waiting(d, id, d->partner);
+        return EXIT_QUEUED;
+}
+
+/* What was said lately; also finds out whether the service knows the user. */
+static int show_recent(struct dialogue *d)
+{
+        _cleanup_(messages_done)
+        struct messages ms = { 0 };
+        _cleanup_(columns_freep)
+        struct columns *columns = NULL;
+        struct bus_client *client;
+        int r;
+
+        r = cli_client(d->cli, &client);
+        if (r != 0)
+                return r;
+        r = messages_read(&ms, client, d->partner, NULL, RECENT_LINES);
+        if (r < 0)
+                return cli_call_failed(client);
+        r = columns_new(MESSAGE_COLUMNS, &columns);
+        for (size_t i = 0; i < ms.n_rows && r >= 0; i++)
+                r = message_add_row(columns, &ms.rows[i]);
+        if (r < 0)
+                return cli_error_errno(r, "cannot show the history");
+        columns_print(columns, stdout, d->cli->colour);
+        if (ms.n_rows > 0)
+                d->shown = ms.rows[ms.n_rows - 1].sequence;
+        return EXIT_DONE;
+}
+
+static int talk(struct dialogue *d, const struct bus_send_options *options)
+{
+        _cleanup_(freep)
+        char *shown = format_escape(d->partner, ESCAPE_LINE), *prompt = NULL;
+        bool plain = options->security && streq(options->security, "plain");
+        int r, status = EXIT_DONE;
+
+        r = show_recent(d);
+        if (r != EXIT_DONE)
+                return r;
+        if (!shown || asprintf(&prompt, "%s> ", shown) < 0)
+                return cli_error_errno(-ENOMEM, "cannot chat");
+        if (shell_is_terminal(d->shell))
+                printf("Each line is sent to %s%s. /end leaves.\n", shown,
+                        plain ? " WITHOUT encryption: anyone on the network can read it" : "");
+
+        while (!d->leave) {
+                _cleanup_(freep)
+                char *line = NULL;
+
+                r = ask(d, prompt, &line);
+                if (r < 0)
+                        return cli_error_errno(r, "cannot read a line");
+                if (!line || streq(line, "/end"))
+                        break;
+                if (line[0] == 0)
+                        continue;
+                r = say(d, line, options);
+                if (r != EXIT_DONE && status != EXIT_FAILED)
+                        status = r;
+        }
+        return status;
+}
+
+static int chat_with(struct dialogue *d, const char *user, const struct bus_send_options *options)
+{
+        int r;
+
+        d->partner = strdup(user);
+        if (!d->partner)
+                return cli_error_errno(-ENOMEM, "cannot chat");
+        r = talk(d, options);
+        free(d->partner);
+        d->partner = NULL;
+        d->shown = 0;
+        return r;
+}
+
+/* "Chat" without a name. */
+static int chat_guided(struct dialogue *d)
+{
+        _cleanup_(freep)
+        char *user = NULL, *number = NULL;
+        struct bus_send_options options = { .wait_usec = USEC_INFINITY };
+        int r;
+
+        r = ask(d, "Name: ", &user);
+        if (r < 0 || !user || !user[0])
+                return r;
+        while (!options.security) {
+                _cleanup_(freep)
+                char *answer = NULL;
+
+                r = ask(d, "Secure? [yes/no] ", &answer);
+                if (r < 0 || !answer)
+                        return r;
+                if (answer[0] == 0 || strcasecmp(answer, "y") == 0 ||
+                        strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "secure") == 0)
+                        options.security = "legacy";
+                else if (strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0 ||
+                         strcasecmp(answer, "plain") == 0)
+                        options.security = "plain";
+        }
+        while (streq(options.security, "legacy") && !options.number) {
+                free(number);
+                number = NULL;
+                r = ask(d, "Your secret number (Enter: random): ", &number);
+                if (r < 0 || !number)
+                        return r;
+                if (!number[0])
+                        break;
+                if (strspn(number, "0123456789") == strlen(number))
+                        options.number = number;
+        }
+        (void)chat_with(d, user, &options);
+        return 0;
+}
+
+/* Once per desktop user, on a terminal. */
+static int ask_username(struct dialogue *d)
+{
+        _cleanup_(freep)
+        char *directory = NULL, *before = NULL, *present = NULL, *question = NULL;
+        struct bus_client *client;
+        int r;
+
+        if (!shell_is_terminal(d->shell) || state_directory(&directory) < 0 ||
+                state_read(directory, ASKED_FILE, &before) != 0)
+                return 0;
+        if (cli_client(d->cli, &client) != 0 || bus_client_get_username(client, &present) < 0)
+                return 0;
+        if (asprintf(&question, "Your username [%s]: ", present) < 0)
+                return -ENOMEM;
+
+        for (;;) {
+                _cleanup_(freep)
+                char *name = NULL;
+
+                r = ask(d, question, &name);
+                if (r < 0 || !name)
+                        return r;
+                if (!name[0] || bus_client_set_username(client, name) >= 0)
+                        break;
+                (void)cli_call_failed(client);
+                if (bus_client_outcome(client) != BUS_INVALID_NAME &&
+                        bus_client_outcome(client) != BUS_NAME_TAKEN)
+                        break;
+        }
+        /* A home that cannot be written to means being asked again, no more. */
+        (void)state_write(directory, ASKED_FILE, "yes\n");
+        return 0;
+}
+
+static int dispatch(struct dialogue *d, char *line)
+{
+        _cleanup_(freep)
+        char **words = NULL;
+        int n = words_split(line, &words);
+
+        if (n < 0)
+                return n == -E2BIG ? (cli_usage("too many words"), 0) : n;
+        if (n == 0)
+                return 0;
+        if (strcasecmp(words[0], "quit") == 0 || strcasecmp(words[0], "exit") == 0) {
+                d->leave = true;
+                return 0;
+        }
+        if (n == 1 && strcasecmp(words[0], "chat") == 0)
+                return chat_guided(d);
+        (void)command_run(d->cli, n, words);
+        if (n == 1 && strcasecmp(words[0], "help") == 0)
+                puts("Here: Users, Chat and History as above, and quit (or Ctrl-D) to leave.");
+        fflush(stdout);
+        return 0;
+}
+
+static void complete(int n_words, char *const *words,
+        void (*emit)(const char *word, void *userdata), void *emit_userdata, void *userdata)
+{
+        struct dialogue *d = userdata;
+
+        if (!d->partner)
+                command_complete(d->cli, n_words, words, emit, emit_userdata);
+}
+
+static const struct feed_handler handler = {
+        .deliver = on_deliver,
+        .service = on_service,
+        .message_state = on_message_state,
+        .user = on_user,
+        .warning = on_warning,
+};
+
+/* 0, or an exit status after a complaint. */
+static int dialogue_start(struct dialogue *d)
+{
+        int r;
+
+        r = sd_event_new(&d->event);
+        if (r >= 0)
+                r = shell_new(d->event, complete, d, &d->shell);
+        if (r >= 0)
+                r = feed_new(d->event, d->cli->where, "", &handler, d, &d->feed);
+        if (r < 0)
+                return cli_error_errno(r, "cannot start the shell");
+        r = feed_connect(d->feed);
+        if (r < 0)
+                return cli_bus_failed(d->cli->where, r);
+        r = feed_start(d->feed, UINT64_MAX);
+        if (r < 0)
+                return cli_call_failed(feed_client(d->feed));
+        d->cli->in_shell = true;
+        d->cli->dialogue = d;
+        return 0;
+}
+
+static void dialogue_done(struct dialogue *d)
+{
+        feed_free(d->feed);
+        shell_free(d->shell);
+        sd_event_unref(d->event);
+        for (size_t i = 0; i < WAITING_MAX; i++) {
+                free(d->waiting[i].id);
+                free(d->waiting[i].user);
+        }
+        free(d->partner);
+        d->cli->dialogue = NULL;
+}
+
+int dialogue_run(struct cli *cli)
+{
+        _cleanup_(dialogue_done)
+        struct dialogue d = { .cli = cli };
+        int r;
+
+        r = dialogue_start(&d);
+        if (r != 0)
+                return r;
+        r = ask_username(&d);
+        if (r >= 0 && shell_is_terminal(d.shell) && !d.leave)
+                puts("Users, Chat, History; help explains more, quit leaves.");
+
+        while (r >= 0 && !d.leave) {
+                _cleanup_(freep)
+                char *line = NULL;
+
+                r = ask(&d, "p2pchat> ", &line);
+                if (r >= 0 && line)
+                        r = dispatch(&d, line);
+        }
+        return r < 0 ? cli_error_errno(r, "the shell ended") : EXIT_DONE;
+}
+
+int run_chat(struct cli *cli, const struct arguments *a)
+{
+        struct bus_send_options options = {
+                .security = a->given & OPTION_PLAIN ? "plain" : NULL,
+                .number = a->number,
+                .wait_usec = USEC_INFINITY,
+        };
+        _cleanup_(dialogue_done)
+        struct dialogue d = { .cli = cli };
+        int r;
+
+        if (cli->dialogue)
+                return chat_with(cli->dialogue, a->words[0], &options);
+        r = dialogue_start(&d);
+        return r != 0 ? r : chat_with(&d, a->words[0], &options);
+}

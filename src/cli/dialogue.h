@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The interactive shell: what is asked, and what the answers do */
+
+#include "cli/cli.h"
+
+struct dialogue;
+
+/* The whole shell, until the user leaves it: an exit status. */
+int dialogue_run(struct cli *cli);
