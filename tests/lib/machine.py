@@ -75,16 +75,7 @@ class Network:
 
     def socket(self, kind):
         """A socket of this program in the namespace of the bridge, with the address .254."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net", encoding="ascii") as ours, \
-                open(f"/run/netns/{self.namespace}", encoding="ascii") as theirs:
-            if libc.setns(theirs.fileno(), CLONE_NEWNET) < 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                return socket.socket(socket.AF_INET, kind)
-            finally:
-                if libc.setns(ours.fileno(), CLONE_NEWNET) < 0:
-                    os.abort()
+        return _socket_in(self.namespace, kind)
 
     def announce(self, announcement, port=6000):
         """Broadcasts one announcement (a dictionary or bytes) as a stranger."""
@@ -157,7 +148,8 @@ class Machine:
         with console:
             self.nspawn = subprocess.Popen(
                 ["systemd-nspawn", "-q", "-D", self.root, "--boot", "--register=no", "--keep-unit",
-                 f"--machine={self.name}", f"--network-namespace-path=/run/netns/{self.namespace}",
+                 f"--machine={self.namespace}", f"--hostname={self.name}",
+                 f"--network-namespace-path=/run/netns/{self.namespace}",
                  "--link-journal=no", "--console=pipe", "--resolv-conf=off", "--kill-signal=SIGKILL"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=before_exec,
                 start_new_session=True, env=ENVIRONMENT)
@@ -194,6 +186,10 @@ class Machine:
 
     def cable(self, plugged):
         self.network.set_port(self.port, plugged)
+
+    def socket(self, kind):
+        """A socket of this program in the machine's network."""
+        return _socket_in(self.namespace, kind)
 
     def console(self):
         with open(os.path.join(self.directory, "console"), encoding="utf-8",
@@ -320,12 +316,15 @@ class Running:
 
     def __init__(self, command):
         self.file = tempfile.TemporaryFile()
+        self.last = ""
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.file,
                                         stderr=subprocess.STDOUT, env=ENVIRONMENT,
                                         preexec_fn=child_dies_with_us, start_new_session=True)
         defer(self.end)
 
     def text(self):
+        if self.file.closed:
+            return self.last
         size = os.fstat(self.file.fileno()).st_size
         return os.pread(self.file.fileno(), size, 0).decode("utf-8", "replace")
 
@@ -348,6 +347,7 @@ class Running:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+        self.last = self.text()
         self.file.close()
 
 
@@ -355,6 +355,19 @@ def _message(row):
     keys = ("sequence", "id", "direction", "conversation", "user", "time", "address", "user_id",
             "state", "security", "text")
     return dict(zip(keys, row))
+
+
+def _socket_in(namespace, kind):
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", encoding="ascii") as ours, \
+            open(f"/run/netns/{namespace}", encoding="ascii") as theirs:
+        if libc.setns(theirs.fileno(), CLONE_NEWNET) < 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            return socket.socket(socket.AF_INET, kind)
+        finally:
+            if libc.setns(ours.fileno(), CLONE_NEWNET) < 0:
+                os.abort()
 
 
 def _make_cgroups(name):
