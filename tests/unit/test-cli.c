@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The parts of the command line that need no service */
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "cli/columns.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "cli/state.h"
+#include "cli/words.h"
+#include "lib/test.h"
+
+static void check_escape(const char *text, enum escape mode, const char *expected)
+{
+        _cleanup_(freep)
+        char *escaped = format_escape(text, mode);
+
+        ASSERT_STREQ(escaped, expected);
+}
+
+TEST(text_of_others_cannot_reach_the_terminal)
+{
+        static const struct {
+                const char *text, *line, *lines;
+        } cases[] = {
+                { "", "", "" },
+                { "Merhaba dünya 👋", "Merhaba dünya 👋", "Merhaba dünya 👋" },
+                { "\033[2J\a", "\\x1B[2J\\x07", "\\x1B[2J\\x07" },
+                { "a\nb\tc\rd", "a\\nb\\tc\\rd", "a\n    b    c\\rd" },
+                { "\x7f", "\\x7F", "\\x7F" },
+                { "\xc2\x9b"
+                  "31m",
+                        "\\x9B31m", "\\x9B31m" }, /* C1: one-character CSI */
+                { "\xe2\x80\xae"
+                  "abc",
+                        "\\u202Eabc", "\\u202Eabc" },
+                { "\xe2\x81\xa6", "\\u2066", "\\u2066" },
+                { "\xe2\x80\xa8", "\\u2028", "\\u2028" },
+                { "Bo\xe2\x80\x8b"
+                  "b",
+                        "Bo\\u200Bb", "Bo\\u200Bb" },
+                { "\xf3\xa0\x80\x81", "\\U000E0001", "\\U000E0001" },
+                { "\xff\xc0", "\\xFF\\xC0", "\\xFF\\xC0" },
+                { "\xe2\x82", "\\xE2\\x82", "\\xE2\\x82" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                check_escape(cases[i].text, ESCAPE_LINE, cases[i].line);
+                check_escape(cases[i].text, ESCAPE_TEXT, cases[i].lines);
+        }
+}
+
+TEST(escaping_leaves_no_control_character_of_any_byte)
+{
+        for (int a = 1; a < 256; a++)
+                for (int b = 0; b < 256; b++) {
+                        char text[3] = { (char)a, (char)b, 0 };
+                        _cleanup_(freep)
+                        char *escaped = format_escape(text, ESCAPE_LINE);
+
+                        for (const char *c = escaped; *c; c++)
+                                ASSERT_TRUE((unsigned char)*c >= 0x20 && *c != 0x7f);
+                }
+}
+
+TEST(escaping_grows_as_far_as_it_must)
+{
+        char text[5000];
+        _cleanup_(freep)
+        char *escaped = NULL;
+
+        memset(text, 1, sizeof(text));
+        text[sizeof(text) - 1] = 0;
+        escaped = format_escape(text, ESCAPE_LINE);
+        ASSERT_EQ(strlen(escaped), 4 * (sizeof(text) - 1));
+}
+
+TEST(durations)
+{
+        static const struct {
+                const char *text;
+                int r;
+                uint64_t seconds;
+        } cases[] = {
+                { "90", 0, 90 },
+                { "90s", 0, 90 },
+                { "2h", 0, 7200 },
+                { "1h30m", 0, 5400 },
+                { "1d", 0, 86400 },
+                { "2w", 0, 1209600 },
+                { "0", 0, 0 },
+                { "", -EINVAL, 0 },
+                { "h", -EINVAL, 0 },
+                { "2x", -EINVAL, 0 },
+                { "1h30", -EINVAL, 0 },
+                { "-5", -EINVAL, 0 },
+                { "1.5h", -EINVAL, 0 },
+                { "2 h", -EINVAL, 0 },
+                { "99999999999999999999", -ERANGE, 0 },
+                { "9999999999999999999w", -ERANGE, 0 },
+                { "18446744073709551615s1s", -ERANGE, 0 },
+                { "1000000000000000000000000000000", -ERANGE, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                uint64_t seconds = 4711;
+
+                ASSERT_EQ(format_parse_duration(cases[i].text, &seconds), cases[i].r);
+                ASSERT_EQ(seconds, cases[i].r < 0 ? 4711 : cases[i].seconds);
+        }
+}
+
+TEST(seconds_and_numbers)
+{
+        usec_t usec;
+        uint64_t n;
+
+        ASSERT_EQ(format_parse_seconds("0", &usec), 0);
+        ASSERT_EQ(usec, 0);
+        ASSERT_EQ(format_parse_seconds("2.5", &usec), 0);
+        ASSERT_EQ(usec, 2500000);
+        ASSERT_EQ(format_parse_seconds("1.0000009", &usec), 0);
+        ASSERT_EQ(usec, 1000000);
+        ASSERT_EQ(format_parse_seconds("3600", &usec), 0);
+        ASSERT_EQ(format_parse_seconds("3601", &usec), -ERANGE);
+        ASSERT_EQ(format_parse_seconds("", &usec), -EINVAL);
+        ASSERT_EQ(format_parse_seconds(".5", &usec), -EINVAL);
+        ASSERT_EQ(format_parse_seconds("1.", &usec), -EINVAL);
+        ASSERT_EQ(format_parse_seconds("1e3", &usec), -EINVAL);
+        ASSERT_EQ(format_parse_seconds("nan", &usec), -EINVAL);
+
+        ASSERT_EQ(format_parse_number("18446744073709551615", UINT64_MAX, &n), 0);
+        ASSERT_EQ(n, UINT64_MAX);
+        ASSERT_EQ(format_parse_number("18446744073709551616", UINT64_MAX, &n), -ERANGE);
+        ASSERT_EQ(format_parse_number("11", 10, &n), -ERANGE);
+        ASSERT_EQ(format_parse_number("+1", 10, &n), -EINVAL);
+        ASSERT_EQ(format_parse_number(" 1", 10, &n), -EINVAL);
+}
+
+TEST(columns_are_aligned_by_what_is_seen)
+{
+        _cleanup_(columns_freep)
+        struct columns *c = NULL;
+        char text[200] = "";
+        FILE *f = fmemopen(text, sizeof(text), "w");
+
+        ASSERT_OK(columns_new(3, &c));
+        ASSERT_OK(columns_add(c, "Ece", STYLE_GREEN));
+        ASSERT_OK(columns_add(c, "b", STYLE_NONE));
+        ASSERT_OK(columns_add(c, "last", STYLE_NONE));
+        ASSERT_OK(columns_add(c, "dünya", STYLE_NONE));
+        ASSERT_OK(columns_add(c, "", STYLE_NONE));
+        ASSERT_OK(columns_add(c, "x", STYLE_NONE));
+        ASSERT_EQ(columns_add_owned(c, NULL, STYLE_NONE), -ENOMEM);
+
+        columns_print(c, f, false);
+        fclose(f);
+        ASSERT_STREQ(text, "Ece    b  last\n"
+                           "dünya     x\n");
+
+        f = fmemopen(text, sizeof(text), "w");
+        columns_print(c, f, true);
+        fclose(f);
+        ASSERT_TRUE(strstr(text, "\033[32mEce\033[0m    b"));
+}
+
+static const struct bus_message message = {
+        .sequence = UINT64_MAX,
+        .id = "01J",
+        .direction = "received",
+        .conversation = "Ece",
+        .user = "Ece",
+        .time_usec = 1700000000000000,
+        .address = "192.0.2.1",
+        .user_id = "",
+        .state = "received",
+        .security = "legacy",
+        .text = "a\"\\\n\x7f\xc2\x9b\xe2\x80\xae/dünya",
+};
+
+TEST(json_has_the_names_of_the_bus_and_nothing_that_harms)
+{
+        static const char *const keys[] = { "sequence", "id", "direction", "conversation", "user",
+                "time", "address", "user_id", "state", "security", "text" };
+        size_t size = 0, n = 0;
+        _cleanup_(freep)
+        char *line = json_message(&message, &size);
+        struct json_object *o, *value;
+
+        ASSERT_EQ(size, strlen(line));
+        ASSERT_EQ(line[size - 1], '\n');
+        for (size_t i = 0; i + 1 < size; i++)
+                ASSERT_TRUE((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+        ASSERT_TRUE(strstr(line, "\\u009b") && strstr(line, "\\u202e") && strstr(line, "\\u007f"));
+
+        o = json_tokener_parse(line);
+        ASSERT_TRUE(o);
+        json_object_object_foreach (o, key, v) {
+                ASSERT_TRUE(n < ELEMENTSOF(keys));
+                ASSERT_STREQ(key, keys[n++]);
+                (void)v;
+        }
+        ASSERT_EQ(n, ELEMENTSOF(keys));
+        ASSERT_TRUE(json_object_object_get_ex(o, "text", &value));
+        ASSERT_STREQ(json_object_get_string(value), message.text);
+        ASSERT_TRUE(json_object_object_get_ex(o, "sequence", &value));
+        ASSERT_EQ(json_object_get_uint64(value), UINT64_MAX);
+        json_object_put(o);
+}
+
+TEST(json_of_users_and_checks)
+{
+        static const struct bus_user user = { "Ece", "", "192.0.2.1", "online", 7, "legacy", "" };
+        static const struct bus_check check = { "store", "ok", "fine" };
+        _cleanup_(freep)
+        char *u = json_user(&user);
+        _cleanup_(freep)
+        char *k = json_check(&check);
+        _cleanup_(freep)
+        char *s = json_sent("01J", "queued");
+
+        ASSERT_STREQ(u, "{\"name\":\"Ece\",\"id\":\"\",\"address\":\"192.0.2.1\",\"state\":"
+                        "\"online\",\"last_heard\":7,\"security\":\"legacy\",\"flags\":\"\"}\n");
+        ASSERT_STREQ(k, "{\"stage\":\"store\",\"result\":\"ok\",\"sentence\":\"fine\"}\n");
+        ASSERT_STREQ(s, "{\"id\":\"01J\",\"state\":\"queued\"}\n");
+}
+
+static void check_words(const char *line, int n, const char *const *expected)
+{
+        _cleanup_(freep)
+        char **words = NULL;
+
+        ASSERT_EQ(words_split(line, &words), n);
+        for (int i = 0; i < n; i++)
+                ASSERT_STREQ(words[i], expected[i]);
+        ASSERT_TRUE(words[n] == NULL);
+}
+
+TEST(words_of_a_line)
+{
+        check_words("", 0, NULL);
+        check_words("  \t ", 0, NULL);
+        check_words("send bob hi", 3, (const char *[]){ "send", "bob", "hi" });
+        check_words(" Users ", 1, (const char *[]){ "Users" });
+        check_words("send 'Bob Smith' \"a \\\"b\\\" c\"", 3,
+                (const char *[]){ "send", "Bob Smith", "a \"b\" c" });
+        check_words("send Bob\\ Smith x", 3, (const char *[]){ "send", "Bob Smith", "x" });
+        check_words("send bob it's late", 4, (const char *[]){ "send", "bob", "it's", "late" });
+        check_words("say 'tis", 2, (const char *[]){ "say", "'tis" });
+        check_words("a ''", 2, (const char *[]){ "a", "" });
+        check_words("C:\\dir \\", 2, (const char *[]){ "C:\\dir", "\\" });
+}
+
+TEST(a_line_of_too_many_words)
+{
+        char line[2 * WORDS_MAX + 8];
+        char **words;
+
+        for (size_t i = 0; i + 1 < sizeof(line); i++)
+                line[i] = i % 2 ? ' ' : 'x';
+        line[sizeof(line) - 1] = 0;
+        ASSERT_EQ(words_split(line, &words), -E2BIG);
+        line[2 * WORDS_MAX] = 0;
+        ASSERT_EQ(words_split(line, &words), WORDS_MAX);
+        free(words);
+}
+
+static char directory[] = "/tmp/p2pchat-test-cli-XXXXXX";
+
+static void remove_all(void)
+{
+        char command[100];
+
+        snprintf(command, sizeof(command), "rm -r %s", directory);
+        (void)!system(command);
+}
+
+static int setup(void)
+{
+        unsetenv("STATE_DIRECTORY");
+        if (!mkdtemp(directory))
+                return TEST_SKIP;
+        (void)atexit(remove_all);
+        setenv("XDG_STATE_HOME", directory, 1);
+        return 0;
+}
+
+TEST(bookmarks_last)
+{
+        struct bookmark a, b;
+        char path[100];
+
+        ASSERT_EQ(bookmark_open("backup", &a), 0);
+        ASSERT_EQ(a.sequence, UINT64_MAX);
+        ASSERT_EQ(bookmark_open("backup", &b), -EBUSY);
+        ASSERT_OK(bookmark_write(&a, 0));
+        ASSERT_OK(bookmark_write(&a, 42));
+        bookmark_done(&a);
+
+        snprintf(path, sizeof(path), "%s/p2pchat/cursors/backup", directory);
+        ASSERT_EQ(access(path, R_OK), 0);
+        ASSERT_EQ(bookmark_open("backup", &a), 1);
+        ASSERT_EQ(a.sequence, 42);
+        ASSERT_EQ(bookmark_open("other", &b), 0);
+        bookmark_done(&b);
+        bookmark_done(&a);
+}
+
+TEST(bookmarks_of_units_lie_in_their_directory)
+{
+        struct bookmark b;
+        char path[100], list[200];
+
+        snprintf(path, sizeof(path), "%s/unit", directory);
+        snprintf(list, sizeof(list), "%s:/nowhere", path);
+        setenv("STATE_DIRECTORY", list, 1);
+        ASSERT_EQ(bookmark_open("backup", &b), 0);
+        ASSERT_OK(bookmark_write(&b, 7));
+        bookmark_done(&b);
+        unsetenv("STATE_DIRECTORY");
+        strcat(path, "/backup");
+        ASSERT_EQ(access(path, R_OK), 0);
+}
+
+TEST(a_bookmark_that_holds_no_number_is_refused)
+{
+        struct bookmark b;
+        char *state;
+
+        ASSERT_EQ(bookmark_open("odd", &b), 0);
+        ASSERT_OK(state_write(b.directory, "odd", "12x\n"));
+        bookmark_done(&b);
+        ASSERT_EQ(bookmark_open("odd", &b), -EBADMSG);
+        ASSERT_OK(state_directory(&state));
+        ASSERT_OK(state_write(state, "file", "text"));
+        free(state);
+}
+
+TEST(names_of_bookmarks)
+{
+        char name[BOOKMARK_NAME_SIZE_MAX + 2];
+
+        ASSERT_TRUE(bookmark_name_is_valid("backup-1.old_x"));
+        ASSERT_FALSE(bookmark_name_is_valid(""));
+        ASSERT_FALSE(bookmark_name_is_valid("."));
+        ASSERT_FALSE(bookmark_name_is_valid("../x"));
+        ASSERT_FALSE(bookmark_name_is_valid("a/b"));
+        ASSERT_FALSE(bookmark_name_is_valid("a b"));
+        memset(name, 'x', sizeof(name));
+        name[sizeof(name) - 1] = 0;
+        ASSERT_FALSE(bookmark_name_is_valid(name));
+        name[sizeof(name) - 2] = 0;
+        ASSERT_TRUE(bookmark_name_is_valid(name));
+}
+
+TEST_MAIN_WITH(setup)
