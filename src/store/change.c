@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Applying changes, and the one commit of a turn
+ *
+ * The first change of a turn opens the transaction. Whatever fails in it fails the store for good:
+ * the node is ahead of what is kept then, and only a new start brings both together again.
+ */
+#include "store/store-internal.h"
+
+#define EXPIRE_ROWS_MAX 500
+#define EXPIRE_INTERVAL_USEC (10 * USEC_PER_SEC)
+
+static void bind_id(sqlite3_stmt *q, int column, const struct ulid *id)
+{
+        (void)sqlite3_bind_blob(q, column, id->bytes, sizeof id->bytes, SQLITE_STATIC);
+}
+
+/* Runs @which for the one number that it wants. */
+static int run_number(struct store *s, enum statement which, uint64_t number)
+{
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, which, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)number);
+        return store_run(s, q);
+}
+
+static int apply_peer(struct store *s, const struct peer_record *p)
+{
+        sqlite3_stmt *q;
+        int r;
+
+        r = store_encode_peer(s, p);
+        if (r < 0)
+                return r;
+        q = store_statement(s, SQL_PEER_SET, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)p->number);
+        (void)sqlite3_bind_int64(q, 2, (int64_t)p->heard_usec);
+        (void)sqlite3_bind_blob(q, 3, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        return store_run(s, q);
+}
+
+static int add_queue_row(
+        struct store *s, const struct message_record *m, const uint8_t *key, uint64_t sequence)
+{
+        const struct place place = { "queue.number", m->peer, sequence };
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, SQL_QUEUE_ADD, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
+        (void)sqlite3_bind_int64(q, 2, (int64_t)m->size);
+        (void)sqlite3_bind_null(q, 3);
+        if (m->number[0]) {
+                r = store_seal(s, key, &place, m->number, strlen(m->number));
+                if (r < 0)
+                        return r;
+                (void)sqlite3_bind_blob(q, 3, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        }
+        return store_run(s, q);
+}
+
+/* When a message that is not queued was done with. */
+static usec_t done_time(const struct store *s, const struct message_record *m)
+{
+        if (m->direction == DIRECTION_RECEIVED || s->real_usec == 0)
+                return m->time_usec;
+        return s->real_usec;
+}
+
+static int apply_message(struct store *s, const struct message_record *m)
+{
+        struct store_event event = { .type = STORE_EVENT_MESSAGE, .message = *m };
+        uint64_t sequence = s->last_sequence + 1;
+        const uint8_t *key;
+        sqlite3_stmt *q;
+        int r;
+
+        r = store_conversation_key(s, m->peer, true, &key);
+        if (r < 0)
+                return r;
+        r = store_encode_message(s, key, m, sequence);
+        if (r < 0)
+                return r;
+        q = store_statement(s, SQL_MESSAGE_ADD, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
+        bind_id(q, 2, &m->id);
+        (void)sqlite3_bind_int64(q, 3, (int64_t)m->peer);
+        (void)sqlite3_bind_int(q, 4, (int)m->direction);
+        (void)sqlite3_bind_int(q, 5, (int)m->security);
+        (void)sqlite3_bind_int(q, 6, (int)m->state);
+        (void)sqlite3_bind_int64(q, 7, (int64_t)m->time_usec);
+        if (m->state == MESSAGE_QUEUED)
+                (void)sqlite3_bind_null(q, 8);
+        else
+                (void)sqlite3_bind_int64(q, 8, (int64_t)done_time(s, m));
+        (void)sqlite3_bind_blob(q, 9, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        if (sqlite3_changes(s->db) == 0)
+                return 0; /* it is there already */
+
+        s->last_sequence = sequence;
+        if (m->state == MESSAGE_QUEUED) {
+                r = add_queue_row(s, m, key, sequence);
+                if (r < 0)
+                        return r;
+        }
+        event.message.sequence = sequence;
+        return store_add_event(s, &event);
+}
+
+/* Writes the message's end; its address too when that is another one than it was stored with. */
+static int end_message(struct store *s, struct message_record *m, const struct change_state *c,
+        bool readable, usec_t done_usec)
+{
+        bool went = c->state == MESSAGE_SENT || c->state == MESSAGE_DELIVERED;
+        bool moved = readable && c->endpoint.family != ENDPOINT_NONE &&
+                     !endpoint_equal(&c->endpoint, &m->endpoint);
+        sqlite3_stmt *q;
+        int r = 0;
+
+        if (moved) {
+                const uint8_t *key;
+
+                r = store_conversation_key(s, m->peer, false, &key);
+                if (r < 0)
+                        return r;
+                m->endpoint = c->endpoint;
+                r = store_encode_message(s, key, m, m->sequence);
+                if (r < 0)
+                        return r;
+        }
+        q = store_statement(s, moved ? SQL_MESSAGE_END_SEALED : SQL_MESSAGE_END, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)m->sequence);
+        (void)sqlite3_bind_int(q, 2, (int)c->state);
+        (void)sqlite3_bind_int(q, 3, (int)(went ? c->security : m->security));
+        (void)sqlite3_bind_int64(q, 4, (int64_t)done_usec);
+        if (moved)
+                (void)sqlite3_bind_blob(q, 5, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        return run_number(s, SQL_QUEUE_DELETE, m->sequence);
+}
+
+/* The row of a message by its id: 1, 0 when there is none or it is not queued, or negative.
+ * *ret_readable: whether its seal opened; if not, only the plain columns are there. */
+static int find_queued(
+        struct store *s, const struct ulid *id, struct message_record *ret, bool *ret_readable)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_BY_ID, &r);
+        if (!q)
+                return r;
+        bind_id(q, 1, id);
+        r = store_step(s, q);
+        if (r <= 0)
+                return r;
+        if (sqlite3_column_int(q, COLUMN_STATE) != MESSAGE_QUEUED)
+                return 0;
+        r = store_decode_message(s, q, ret);
+        if (r < 0 && r != -EBADMSG)
+                return r;
+        *ret_readable = r == 0;
+        if (r < 0)
+                *ret = (struct message_record){
+                        .sequence = (uint64_t)sqlite3_column_int64(q, COLUMN_SEQUENCE),
+                        .peer = (uint64_t)sqlite3_column_int64(q, COLUMN_PEER),
+                        .time_usec = (usec_t)sqlite3_column_int64(q, COLUMN_TIME),
+                };
+        return 1;
+}
+
+static int apply_state(struct store *s, const struct change_state *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_STATE, .state = *c };
+        struct message_record m;
+        bool readable = false;
+        int r;
+
+        if (c->state == MESSAGE_QUEUED)
+                return 0;
+        r = find_queued(s, &c->id, &m, &readable);
+        if (r <= 0)
+                return r;
+        r = end_message(s, &m, c, readable, s->real_usec > 0 ? s->real_usec : m.time_usec);
+        if (r < 0)
+                return r;
+        return store_add_event(s, &event);
+}
+
+static int apply_progress(struct store *s, const struct ulid *id, size_t size_sent)
+{
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, SQL_QUEUE_PROGRESS, &r);
+        if (!q)
+                return r;
+        bind_id(q, 1, id);
+        (void)sqlite3_bind_int64(q, 2, (int64_t)size_sent);
+        return store_run(s, q);
+}
+
+static int apply_forget(struct store *s, uint64_t peer)
+{
+        int r;
+
+        r = run_number(s, SQL_QUEUE_FORGET, peer);
+        if (r == 0)
+                r = run_number(s, SQL_MESSAGE_FORGET, peer);
+        if (r == 0)
+                r = run_number(s, SQL_KEY_DELETE, peer);
+        store_forget_key(s, peer);
+        s->erased = true;
+        return r;
+}
+
+static int apply_gone(struct store *s, uint64_t peer)
+{
+        store_forget_key(s, peer);
+        return run_number(s, SQL_PEER_DELETE, peer);
+}
+
+static int apply_presence(struct store *s, const struct change_presence *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_PRESENCE, .presence = *c };
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, SQL_PEER_HEARD, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)c->number);
+        (void)sqlite3_bind_int64(q, 2, (int64_t)c->heard_usec);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        return store_add_event(s, &event);
+}
+
+static int apply_username(struct store *s, const char *username)
+{
+        const struct store_event event = { .type = STORE_EVENT_USERNAME, .text = username };
+        int r;
+
+        r = store_set_setting(s, "username", username, strlen(username));
+        if (r < 0)
+                return r;
+        return store_add_event(s, &event);
+}
+
+static int apply_warning(struct store *s, const struct change_warning *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_WARNING, .warning = *c };
+
+        return store_add_event(s, &event);
+}
+
+static int apply(struct store *s, const struct change *c)
+{
+        switch (c->type) {
+        case CHANGE_PEER:
+                return apply_peer(s, &c->peer);
+        case CHANGE_PEER_GONE:
+                return apply_gone(s, c->number);
+        case CHANGE_MESSAGE:
+                return apply_message(s, &c->message);
+        case CHANGE_STATE:
+                return apply_state(s, &c->state);
+        case CHANGE_PROGRESS:
+                return apply_progress(s, &c->progress.id, c->progress.size_sent);
+        case CHANGE_FORGET:
+                return apply_forget(s, c->number);
+        case CHANGE_USERNAME:
+                return apply_username(s, c->text);
+        case CHANGE_PRESENCE:
+                return apply_presence(s, &c->presence);
+        case CHANGE_WARNING:
+                return apply_warning(s, &c->warning);
+        }
+        return -EINVAL;
+}
+
+int store_apply(struct store *s, const struct change *change)
+{
+        int r;
+
+        if (s->failed < 0)
+                return s->failed;
+        if (change->type != CHANGE_WARNING) {
+                r = store_begin(s);
+                if (r < 0)
+                        return store_fail(s, r);
+        }
+        return store_fail(s, apply(s, change));
+}
+
+void store_set_time(struct store *s, usec_t real_usec)
+{
+        s->real_usec = real_usec;
+}
+
+static int commit(struct store *s)
+{
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, SQL_MARK_SET, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)s->last_sequence);
+        (void)sqlite3_bind_int64(q, 2, (int64_t)s->logged);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        q = store_statement(s, SQL_COMMIT, &r);
+        if (!q)
+                return r;
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        s->in_transaction = false;
+        s->logged_changed = false;
+        return 0;
+}
+
+int store_commit(struct store *s)
+{
+        int r;
+
+        if (s->failed < 0)
+                return s->failed;
+        if (s->in_transaction) {
+                r = commit(s);
+                if (r < 0)
+                        return store_fail(s, r);
+        }
+        store_publish_events(s);
+
+        /* What was erased must not stay readable in the write-ahead log. When that fails, nothing
+         * that was committed is in danger: the log is whole, and it is tried again. */
+        if (s->erased && sqlite3_wal_checkpoint_v2(
+                                 s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+                s->erased = false;
+        return 0;
+}
+
+uint64_t store_last_sequence(const struct store *s)
+{
+        return s->last_sequence;
+}
+
+uint64_t store_logged(const struct store *s)
+{
+        return s->logged;
+}
+
+void store_set_logged(struct store *s, uint64_t sequence)
+{
+        if (sequence == s->logged)
+                return;
+        s->logged = sequence;
+        s->logged_changed = true;
+}
+
+/* Deletes a slice; *ret_n: how many. */
+static int expire_slice(struct store *s, usec_t before_usec, int *ret_n)
+{
+        sqlite3_stmt *q;
+        int r;
+
+        r = store_begin(s);
+        if (r < 0)
+                return r;
+        q = store_statement(s, SQL_MESSAGE_EXPIRE, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)before_usec);
+        (void)sqlite3_bind_int(q, 2, EXPIRE_ROWS_MAX);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        *ret_n = sqlite3_changes(s->db);
+        return 0;
+}
+
+/* When the oldest message was done with: 1, 0 for none, or negative. */
+static int oldest_done(struct store *s, usec_t *ret)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_OLDEST, &r);
+        if (!q)
+                return r;
+        r = store_step(s, q);
+        if (r <= 0 || sqlite3_column_type(q, 0) == SQLITE_NULL)
+                return r < 0 ? r : 0;
+        *ret = (usec_t)sqlite3_column_int64(q, 0);
+        return 1;
+}
+
+int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec)
+{
+        usec_t oldest_usec, before_usec, next_usec = USEC_INFINITY;
+        int r, n = 0;
+
+        if (s->failed < 0)
+                return s->failed;
+        s->real_usec = real_usec;
+        if (s->age_max_usec == USEC_INFINITY) {
+                *ret_next_usec = USEC_INFINITY;
+                return 0;
+        }
+
+        before_usec = usec_sub(real_usec, s->age_max_usec);
+        r = oldest_done(s, &oldest_usec);
+        if (r > 0 && oldest_usec <= before_usec) {
+                r = expire_slice(s, before_usec, &n);
+                if (r == 0)
+                        r = oldest_done(s, &oldest_usec);
+        }
+        if (r < 0)
+                return store_fail(s, r);
+
+        if (r > 0 && oldest_usec <= before_usec)
+                next_usec = real_usec; /* another slice */
+        else if (r > 0)
+                next_usec = usec_add(oldest_usec, s->age_max_usec);
+        if (n > 0 && next_usec > real_usec) {
+                /* The last slice: few together are cheaper than each at its second. */
+                s->erased = true;
+                if (next_usec != USEC_INFINITY)
+                        next_usec = next_usec > real_usec + EXPIRE_INTERVAL_USEC
+                                            ? next_usec
+                                            : real_usec + EXPIRE_INTERVAL_USEC;
+        }
+        *ret_next_usec = next_usec;
+        return 0;
+}

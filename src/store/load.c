@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a node is told at its start, and the texts that it asks for later */
+#include "store/store-internal.h"
+
+/* A seal that does not open is damage, not somebody's fault. */
+static int damage(int r)
+{
+        return r == -EBADMSG ? -EUCLEAN : r;
+}
+
+int store_load_peers(struct store *s, store_peer_fn fn, void *userdata)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_PEER_LIST, &r);
+        if (!q)
+                return r;
+        while ((r = store_step(s, q)) > 0) {
+                struct peer_record peer;
+
+                r = store_decode_peer(s, (uint64_t)sqlite3_column_int64(q, 0),
+                        sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), &peer);
+                if (r < 0)
+                        return damage(r);
+                peer.heard_usec = (usec_t)sqlite3_column_int64(q, 1);
+                r = fn(&peer, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+/* Column 6 of the queue's row, sealed. */
+static int decode_number(
+        struct store *s, sqlite3_stmt *q, const struct queued_record *row, char *ret)
+{
+        const struct place place = { "queue.number", row->peer,
+                (uint64_t)sqlite3_column_int64(q, 0) };
+        const uint8_t *key;
+        int r;
+
+        if (sqlite3_column_type(q, 6) == SQLITE_NULL)
+                return 0;
+        r = store_conversation_key(s, row->peer, false, &key);
+        if (r == 0)
+                r = store_unseal(s, key, &place, sqlite3_column_blob(q, 6),
+                        (size_t)sqlite3_column_bytes(q, 6));
+        if (r < 0)
+                return r == -ENOENT ? -EBADMSG : r;
+        if (s->plain.size > NUMBER_SIZE_MAX)
+                return -EBADMSG;
+        memcpy(ret, s->plain.data, s->plain.size + 1);
+        return 0;
+}
+
+int store_load_queued(struct store *s, store_queued_fn fn, void *userdata)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_QUEUE_LIST, &r);
+        if (!q)
+                return r;
+        while ((r = store_step(s, q)) > 0) {
+                struct queued_record row = {
+                        .peer = (uint64_t)sqlite3_column_int64(q, 2),
+                        .size = (size_t)sqlite3_column_int64(q, 4),
+                        .size_sent = (size_t)sqlite3_column_int64(q, 5),
+                };
+                int64_t security = sqlite3_column_int64(q, 3);
+
+                if (security < 0 || security >= N_SECURITIES || row.size_sent > row.size)
+                        return -EUCLEAN;
+                row.security = (enum security)security;
+                r = store_decode_id(q, 1, &row.id);
+                if (r == 0)
+                        r = decode_number(s, q, &row, row.number);
+                if (r < 0)
+                        return damage(r);
+                r = fn(&row, userdata);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+int store_load_username(struct store *s, char **ret)
+{
+        char *username;
+        int r;
+
+        r = store_get_setting(s, "username");
+        if (r < 0)
+                return damage(r);
+        username = strndup((const char *)s->plain.data, s->plain.size);
+        if (!username)
+                return -ENOMEM;
+        *ret = username;
+        return 0;
+}
+
+int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *ret_size)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        struct message_record m;
+        char *text;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_BY_ID, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_blob(q, 1, id->bytes, sizeof id->bytes, SQLITE_STATIC);
+        r = store_step(s, q);
+        if (r < 0)
+                return r;
+        if (r == 0 || sqlite3_column_int(q, COLUMN_STATE) != MESSAGE_QUEUED)
+                return -ENOENT;
+        r = store_decode_message(s, q, &m);
+        if (r < 0)
+                return damage(r);
+        text = malloc(m.size + 1);
+        if (!text)
+                return -ENOMEM;
+        memcpy(text, m.text, m.size);
+        text[m.size] = 0;
+        *ret = text;
+        *ret_size = m.size;
+        return 0;
+}

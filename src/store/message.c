@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows and records */
+#include "base/cursor.h"
+#include "store/store-internal.h"
+
+#define PEER_SIZE_MAX 160
+#define PEER_VERSION 1
+#define ENDPOINT_SIZE 24
+
+enum peer_flag {
+        PEER_HEARD_CLASSIC = 1 << 0,
+        PEER_HAS_ID = 1 << 1,
+        PEER_CANNOT_CHAT = 1 << 2,
+        PEER_BLOCKED = 1 << 3,
+        PEER_HAS_HISTORY = 1 << 4,
+};
+
+static void write_endpoint(struct writer *w, const struct endpoint *e)
+{
+        writer_bytes(w, e->address, sizeof e->address);
+        writer_u32(w, e->scope);
+        writer_u16(w, e->port);
+        writer_u16(w, e->family);
+}
+
+static struct endpoint read_endpoint(struct reader *r)
+{
+        struct endpoint e = {};
+        const uint8_t *address = reader_bytes(r, sizeof e.address);
+
+        if (address)
+                memcpy(e.address, address, sizeof e.address);
+        e.scope = reader_u32(r);
+        e.port = reader_u16(r);
+        e.family = reader_u16(r);
+        if (e.family != ENDPOINT_NONE && e.family != ENDPOINT_IPV4 && e.family != ENDPOINT_IPV6)
+                r->failed = true;
+        return e;
+}
+
+static void read_name(struct reader *r, char ret[static NAME_SIZE_MAX + 1])
+{
+        size_t size;
+        const uint8_t *name = reader_blob(r, &size);
+
+        if (size > NAME_SIZE_MAX) {
+                r->failed = true;
+                size = 0;
+        }
+        if (size > 0)
+                memcpy(ret, name, size);
+        ret[size] = 0;
+}
+
+int store_encode_peer(struct store *s, const struct peer_record *p)
+{
+        const struct place place = { "peer.record", p->number, p->number };
+        uint8_t data[PEER_SIZE_MAX], memory[LEGACY_MEMORY_SIZE];
+        struct writer w = writer_make(data, sizeof data);
+
+        legacy_memory_encode(&p->memory, memory);
+        writer_u8(&w, PEER_VERSION);
+        writer_u8(&w,
+                (uint8_t)((p->heard_classic ? PEER_HEARD_CLASSIC : 0) |
+                          (p->has_id ? PEER_HAS_ID : 0) | (p->cannot_chat ? PEER_CANNOT_CHAT : 0) |
+                          (p->blocked ? PEER_BLOCKED : 0) |
+                          (p->has_history ? PEER_HAS_HISTORY : 0)));
+        writer_blob(&w, p->name, strlen(p->name));
+        write_endpoint(&w, &p->endpoint);
+        writer_u16(&w, p->second_port);
+        writer_u64(&w, p->muted_until_usec);
+        writer_blob(&w, memory, sizeof memory);
+        assert(!w.failed);
+        return store_seal(s, s->keys->records, &place, data, w.size);
+}
+
+int store_decode_peer(
+        struct store *s, uint64_t number, const void *record, size_t size, struct peer_record *ret)
+{
+        const struct place place = { "peer.record", number, number };
+        struct peer_record p = { .number = number };
+        const uint8_t *memory;
+        struct reader in;
+        uint8_t version, flags;
+        size_t memory_size;
+        int r;
+
+        r = store_unseal(s, s->keys->records, &place, record, size);
+        if (r < 0)
+                return r;
+        in = reader_make(s->plain.data, s->plain.size);
+        version = reader_u8(&in);
+        flags = reader_u8(&in);
+        read_name(&in, p.name);
+        p.endpoint = read_endpoint(&in);
+        p.second_port = reader_u16(&in);
+        p.muted_until_usec = reader_u64(&in);
+        memory = reader_blob(&in, &memory_size);
+        if (!reader_is_done(&in) || version != PEER_VERSION)
+                return -EBADMSG;
+
+        legacy_memory_decode(memory, memory_size, &p.memory);
+        p.heard_classic = flags & PEER_HEARD_CLASSIC;
+        p.has_id = flags & PEER_HAS_ID;
+        p.cannot_chat = flags & PEER_CANNOT_CHAT;
+        p.blocked = flags & PEER_BLOCKED;
+        p.has_history = flags & PEER_HAS_HISTORY;
+        *ret = p;
+        return 0;
+}
+
+int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
+        const struct message_record *m, uint64_t sequence)
+{
+        const struct place place = { "message.sealed", m->peer, sequence };
+        size_t size = 2 + strlen(m->name) + ENDPOINT_SIZE + m->size;
+        struct buffer plain;
+        struct writer w;
+        int r;
+
+        /* Not s->plain: the record may point there. */
+        buffer_init(&plain, SCRATCH_SIZE_MAX - SEAL_SIZE);
+        r = buffer_reserve(&plain, size);
+        if (r < 0)
+                return r;
+        w = writer_make(plain.data, size);
+        writer_blob(&w, m->name, strlen(m->name));
+        write_endpoint(&w, &m->endpoint);
+        writer_bytes(&w, m->text, m->size);
+        assert(!w.failed);
+        r = store_seal(s, key, &place, plain.data, w.size);
+        wipe(plain.data, w.size);
+        buffer_done(&plain);
+        return r;
+}
+
+int store_decode_id(sqlite3_stmt *q, int column, struct ulid *ret)
+{
+        const void *id = sqlite3_column_blob(q, column);
+
+        if (sqlite3_column_bytes(q, column) != sizeof ret->bytes)
+                return -EBADMSG;
+        memcpy(ret->bytes, id, sizeof ret->bytes);
+        return 0;
+}
+
+int store_decode_message(struct store *s, sqlite3_stmt *q, struct message_record *ret)
+{
+        struct message_record m = {
+                .sequence = (uint64_t)sqlite3_column_int64(q, COLUMN_SEQUENCE),
+                .peer = (uint64_t)sqlite3_column_int64(q, COLUMN_PEER),
+                .time_usec = (usec_t)sqlite3_column_int64(q, COLUMN_TIME),
+        };
+        const struct place place = { "message.sealed", m.peer, m.sequence };
+        int64_t direction = sqlite3_column_int64(q, COLUMN_DIRECTION),
+                security = sqlite3_column_int64(q, COLUMN_SECURITY),
+                state = sqlite3_column_int64(q, COLUMN_STATE);
+        const uint8_t *key;
+        struct reader in;
+        int r;
+
+        if (direction < DIRECTION_SENT || direction > DIRECTION_RECEIVED || security < 0 ||
+                security >= N_SECURITIES || state < 0 || state >= N_MESSAGE_STATES)
+                return -EBADMSG;
+        m.direction = (enum direction)direction;
+        m.security = (enum security)security;
+        m.state = (enum message_state)state;
+        r = store_decode_id(q, COLUMN_ID, &m.id);
+        if (r < 0)
+                return r;
+
+        r = store_conversation_key(s, m.peer, false, &key);
+        if (r == -ENOENT || r == -EINVAL)
+                return -EBADMSG;
+        if (r < 0)
+                return r;
+        r = store_unseal(s, key, &place, sqlite3_column_blob(q, COLUMN_SEALED),
+                (size_t)sqlite3_column_bytes(q, COLUMN_SEALED));
+        if (r < 0)
+                return r;
+
+        in = reader_make(s->plain.data, s->plain.size);
+        read_name(&in, m.name);
+        m.endpoint = read_endpoint(&in);
+        if (in.failed)
+                return -EBADMSG;
+        m.text = (const char *)in.data;
+        m.size = in.left;
+        *ret = m;
+        return 0;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * What the files of the store share
+ */
+#include <sqlite3.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "core/crypto/crypto.h"
+#include "core/crypto/random.h"
+#include "store/store.h"
+
+#define SEAL_SIZE (NONCE_SIZE + TAG_SIZE) /* that a sealed value is longer than a plain one */
+#define SCRATCH_SIZE_MAX (1024 * 1024)
+#define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
+
+extern const char store_schema[];
+
+/* Prepared once, when first used, and kept. */
+enum statement {
+        SQL_BEGIN,
+        SQL_COMMIT,
+        SQL_MARK_GET,
+        SQL_MARK_SET,
+        SQL_SETTING_GET,
+        SQL_SETTING_SET,
+        SQL_PEER_LIST,
+        SQL_PEER_SET,
+        SQL_PEER_HEARD,
+        SQL_PEER_DELETE,
+        SQL_KEY_GET,
+        SQL_KEY_SET,
+        SQL_KEY_DELETE,
+        SQL_MESSAGE_ADD,
+        SQL_MESSAGE_BY_ID,
+        SQL_MESSAGE_END,
+        SQL_MESSAGE_END_SEALED,
+        SQL_MESSAGE_LAST,
+        SQL_MESSAGE_FORGET,
+        SQL_MESSAGE_EXPIRE,
+        SQL_MESSAGE_OLDEST,
+        SQL_QUEUE_LIST,
+        SQL_QUEUE_ADD,
+        SQL_QUEUE_DELETE,
+        SQL_QUEUE_PROGRESS,
+        SQL_QUEUE_FORGET,
+        N_STATEMENTS,
+};
+
+struct conversation_key {
+        uint64_t peer; /* 0: empty */
+        uint8_t key[KEY_SIZE];
+};
+
+/* From secret_alloc(). */
+struct store_keys {
+        uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
+        uint8_t records[KEY_SIZE]; /* seals settings and peers */
+        uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
+};
+
+struct store {
+        sqlite3 *db;
+        sqlite3_stmt *statements[N_STATEMENTS];
+        char *path;
+        bool is_file; /* an ordinary file, not something inside a VFS */
+
+        struct random *random;
+        struct aead *aead;
+        struct store_keys *keys;
+        struct conversation_key conversation_keys[CONVERSATION_KEYS]; /* by peer modulo size */
+        struct buffer plain;  /* what was opened last, or is to be sealed */
+        struct buffer sealed; /* what was sealed last */
+
+        usec_t age_max_usec;
+        usec_t real_usec; /* of this turn */
+        uint64_t last_sequence;
+        uint64_t logged;
+        bool logged_changed;
+        bool in_transaction;
+        bool erased;  /* keys or texts are gone, but old pages of them may still be in the log */
+        int failed;   /* negative once something failed: from then on everything does */
+        bool checked; /* it is ours, and what fails now is damage */
+
+        struct list pending, committed; /* struct stored_event */
+        struct stored_event *shown;     /* the last that store_next_event() gave */
+};
+
+/*
+ * sql.c
+ */
+/* The outcome of SQLite as an errno; 0 for SQLITE_OK, ROW and DONE. */
+int store_errno(struct store *s, int sqlite_result);
+/* The same where it ends this transaction and all later ones. */
+int store_fail(struct store *s, int r);
+/* A statement ready for binding, or NULL and *ret_error. */
+sqlite3_stmt *store_statement(struct store *s, enum statement which, int *ret_error);
+/* 1 for a row, 0 at the end (then it is reset), or negative (then too). */
+int store_step(struct store *s, sqlite3_stmt *q);
+/* Runs to its end what gives no rows. */
+int store_run(struct store *s, sqlite3_stmt *q);
+void store_reset(sqlite3_stmt **q);
+int store_exec(struct store *s, const char *sql);
+/* Begins the transaction unless it is open. */
+int store_begin(struct store *s);
+void store_finalize_all(struct store *s);
+
+#define _cleanup_statement_ _cleanup_(store_reset)
+
+/*
+ * seal.c
+ *
+ * Where a sealed value stands: it opens nowhere else.
+ */
+struct place {
+        const char *column; /* "table.column" */
+        uint64_t conversation;
+        uint64_t row;
+};
+
+int store_seal_init(struct store *s, const uint8_t *secret);
+void store_seal_done(struct store *s);
+/* Into s->sealed. 0 or -ENOMEM. */
+int store_seal(struct store *s, const uint8_t key[static KEY_SIZE], const struct place *place,
+        const void *plain, size_t size);
+/* Into s->plain. 0, -ENOMEM, or -EBADMSG when it is not genuine. */
+int store_unseal(struct store *s, const uint8_t key[static KEY_SIZE], const struct place *place,
+        const void *sealed, size_t size);
+/* The key of a conversation, valid until the next call; with @create made when it has none.
+ * 0, -ENOENT, -EBADMSG, or what the database says. */
+int store_conversation_key(struct store *s, uint64_t peer, bool create, const uint8_t **ret);
+void store_forget_key(struct store *s, uint64_t peer);
+int store_set_setting(struct store *s, const char *name, const void *value, size_t size);
+/* Into s->plain. 0, -ENOENT, -EBADMSG, or what the database says. */
+int store_get_setting(struct store *s, const char *name);
+
+/*
+ * message.c: rows ↔ records
+ */
+int store_encode_peer(struct store *s, const struct peer_record *peer); /* into s->sealed */
+/* 0, -EBADMSG, -ENOMEM. */
+int store_decode_peer(
+        struct store *s, uint64_t number, const void *record, size_t size, struct peer_record *ret);
+int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
+        const struct message_record *message, uint64_t sequence); /* into s->sealed */
+/* Of a row of sequence, id, peer, direction, security, state, time, sealed. The text is in
+ * s->plain. 0, -EBADMSG when it cannot be read, or negative. */
+int store_decode_message(struct store *s, sqlite3_stmt *q, struct message_record *ret);
+#define MESSAGE_COLUMNS "sequence, id, peer, direction, security, state, time, sealed"
+enum {
+        COLUMN_SEQUENCE,
+        COLUMN_ID,
+        COLUMN_PEER,
+        COLUMN_DIRECTION,
+        COLUMN_SECURITY,
+        COLUMN_STATE,
+        COLUMN_TIME,
+        COLUMN_SEALED
+};
+/* 0 or -EBADMSG. */
+int store_decode_id(sqlite3_stmt *q, int column, struct ulid *ret);
+
+/*
+ * open.c
+ */
+/* Opens and creates, but believes nothing of what it finds. */
+int store_open_database(const struct store_options *options, const char *path, struct store **ret);
+/* Does the secret open anything of it? 1, 0 (something is there and it does not), or -ENODATA. */
+int store_secret_fits(struct store *s);
+int store_mark_damaged(struct store *s);
+#define DAMAGE_SUFFIX ".damaged"
+
+/*
+ * event.c: all strings are copied; into pending
+ */
+int store_add_event(struct store *s, const struct store_event *event);
+void store_publish_events(struct store *s);
+void store_drop_events(struct store *s);
