@@ -216,6 +216,31 @@ def the_watchdog_ends_a_hanging_service():
 
 
 @test
+def the_secret_may_come_as_an_encrypted_credential():
+    secret = "/var/lib/p2pchat/secret"
+    encrypted = "/etc/credstore.encrypted/p2pchat.secret"
+    with say("sealed by the file"):
+        ece.wait_message("sealed by the file")
+    ece.run("systemctl", "stop", "p2pchatd.socket", "p2pchatd.service")
+    ece.run("install", "-d", "-m", "0700", "/etc/credstore.encrypted")
+    ece.run("systemd-creds", "encrypt", "--name=p2pchat.secret", secret, encrypted)
+    ece.run("mv", secret, "/root/secret-kept")
+
+    def undo():
+        ece.run("systemctl", "stop", "p2pchatd.socket", "p2pchatd.service")
+        ece.run("rm", "-f", encrypted)
+        ece.run("mv", "/root/secret-kept", secret)
+        ece.run("systemctl", "start", *SOCKETS, "p2pchatd.service")
+        ece.wait_active()
+
+    defer(undo)
+    ece.run("systemctl", "start", *SOCKETS, "p2pchatd.service")
+    ece.wait_active()
+    assert_in("sealed by the file", [m["text"] for m in ece.history()])
+    assert_true(not os.path.exists(ece.root + secret), "no secret is on the disk")
+
+
+@test
 def a_lost_secret_is_refused_with_the_remedy():
     secret = "/var/lib/p2pchat/secret"
     size = os.path.getsize(ece.root + "/var/lib/p2pchat/p2pchat.db")
