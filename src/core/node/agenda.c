@@ -141,6 +141,18 @@ int agenda_add_effect(struct agenda *a, const struct effect *effect)
         return 0;
 }
 
+void agenda_drop_reply(struct agenda *a, uint64_t call)
+{
+        list_for_each_safe (i, &a->effects) {
+                struct agenda_item *item = container_of(i, struct agenda_item, list);
+
+                if (item->effect.type != EFFECT_REPLY || item->effect.reply.call != call)
+                        continue;
+                list_remove(i);
+                free(item);
+        }
+}
+
 /* Moves the first of @items to *@given, where the one before it is freed. */
 static struct agenda_item *take(struct list *items, struct agenda_item **given)
 {

@@ -21,5 +21,8 @@ void agenda_done(struct agenda *a);
 int agenda_add_change(struct agenda *a, const struct change *change);
 int agenda_add_effect(struct agenda *a, const struct effect *effect);
 
+/* A reply to @call that was not taken out yet is dropped. */
+void agenda_drop_reply(struct agenda *a, uint64_t call);
+
 bool agenda_next_change(struct agenda *a, struct change *ret);
 bool agenda_next_effect(struct agenda *a, struct effect *ret);

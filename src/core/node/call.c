@@ -66,6 +66,7 @@ int node_answer_late(struct node *n, usec_t now_usec)
 
 void node_forget_call(struct node *n, uint64_t number)
 {
+        agenda_drop_reply(&n->agenda, number);
         list_for_each_safe (i, &n->calls) {
                 struct call *call = container_of(i, struct call, list);
 
