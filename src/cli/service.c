@@ -4,6 +4,7 @@
 
 #include <json-c/json.h>
 
+#include "base/buffer.h"
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/json.h"
@@ -31,6 +32,8 @@ int run_name(struct cli *cli, const struct arguments *a)
         return EXIT_DONE;
 }
 
+#define LIST_SIZE_MAX 4096
+
 /* What stands first, in which words. The rest follows under its own name. */
 static const struct {
         const char *key;
@@ -55,6 +58,20 @@ static bool is_labelled(const char *key)
         return false;
 }
 
+static char *join_list(struct json_object *list)
+{
+        _cleanup_(buffer_done)
+        struct buffer b;
+
+        buffer_init(&b, LIST_SIZE_MAX);
+        for (size_t i = 0; i < json_object_array_length(list); i++)
+                if (buffer_append_string(&b, i > 0 ? ", " : "") < 0 ||
+                        buffer_append_string(
+                                &b, json_object_get_string(json_object_array_get_idx(list, i))) < 0)
+                        break;
+        return format_escape(b.size > 0 ? (char *)b.data : "", ESCAPE_LINE);
+}
+
 static int add_value(
         struct columns *c, const char *label, const char *key, struct json_object *value)
 {
@@ -65,6 +82,8 @@ static int add_value(
         r = columns_add_owned(c, format_escape(label, ESCAPE_LINE), STYLE_FAINT);
         if (r < 0)
                 return r;
+        if (json_object_is_type(value, json_type_array))
+                return columns_add_owned(c, join_list(value), STYLE_NONE);
         if (streq(key, "started") && json_object_is_type(value, json_type_int))
                 text = format_time(json_object_get_uint64(value), time);
         else

@@ -103,42 +103,6 @@ static char *get_prompt(EditLine *edit)
         return (char *)shell_of(edit)->prompt;
 }
 
-/* One character for libedit: 1, 0 at the end, -1 on an error. */
-static int get_character(EditLine *edit, wchar_t *ret)
-{
-        struct shell *s = shell_of(edit);
-
-        for (;;) {
-                ssize_t n;
-                size_t used;
-                char c;
-                int r = wait_for_input(s);
-
-                if (r <= 0) {
-                        if (r < 0)
-                                errno = -r;
-                        return r < 0 ? -1 : 0;
-                }
-                if (s->interrupted) {
-                        s->interrupted = false;
-                        *ret = KEY_KILL_LINE;
-                        return 1;
-                }
-                n = read(STDIN_FILENO, &c, 1);
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        continue;
-                if (n <= 0)
-                        return (int)n;
-                used = mbrtowc(ret, &c, 1, &s->decoding);
-                if (used == (size_t)-1) {
-                        s->decoding = (mbstate_t){ 0 };
-                        continue; /* no character of this terminal's coding */
-                }
-                if (used != (size_t)-2)
-                        return 1;
-        }
-}
-
 static size_t terminal_columns(void)
 {
         struct winsize size;
@@ -160,6 +124,12 @@ static void clear_line(struct shell *s)
         if (rows > 0)
                 printf("\033[%zuA", rows);
         fputs("\r\033[J", stdout);
+}
+
+static void edit_redraw(struct shell *s)
+{
+        fflush(stdout);
+        el_set(s->edit, EL_REFRESH);
 }
 
 struct candidates {
@@ -229,7 +199,8 @@ static void show_candidates(struct shell *s, const struct candidates *c)
                 shell_print(s, (char *)b.data);
 }
 
-static unsigned char complete_word(EditLine *edit, int ch)
+/* Tab. Not a function bound to the key: libedit never frees the names of those. */
+static void complete_word(struct shell *s)
 {
         _cleanup_(candidates_done)
         struct candidates c = { .n_words = 0 };
@@ -237,8 +208,7 @@ static unsigned char complete_word(EditLine *edit, int ch)
         char *before = NULL;
         _cleanup_(freep)
         char **words = NULL, **all = NULL;
-        struct shell *s = shell_of(edit);
-        const LineInfo *line = el_line(edit);
+        const LineInfo *line = el_line(s->edit);
         size_t typed_size, typed, n;
         bool fresh;
         int n_words;
@@ -246,12 +216,12 @@ static unsigned char complete_word(EditLine *edit, int ch)
         before = strndup(line->buffer, (size_t)(line->cursor - line->buffer));
         n_words = before ? words_split(before, &words) : -ENOMEM;
         if (n_words < 0)
-                return CC_ERROR;
+                return;
         typed_size = strlen(before);
         fresh = typed_size == 0 || before[typed_size - 1] == ' ';
         all = calloc((size_t)n_words + 2, sizeof(*all));
         if (!all)
-                return CC_ERROR;
+                return;
         memcpy(all, words, (size_t)n_words * sizeof(*all));
         if (fresh)
                 all[n_words++] = (char *)"";
@@ -260,22 +230,62 @@ static unsigned char complete_word(EditLine *edit, int ch)
         typed = mbstowcs(NULL, all[n_words - 1], 0);
         if (typed == (size_t)-1 || strlen(all[n_words - 1]) > typed_size ||
                 !streq(before + typed_size - strlen(all[n_words - 1]), all[n_words - 1]))
-                return CC_ERROR;
+                return;
 
         s->complete(n_words, all, add_candidate, &c, s->userdata);
         if (c.n_words == 0)
-                return CC_ERROR;
+                return;
         n = common_prefix(&c);
         while (n > 0 && ((unsigned char)c.words[0][n] & 0xc0) == 0x80)
                 n--;
         if (c.n_words > 1 && n <= strlen(all[n_words - 1])) {
                 show_candidates(s, &c);
-                return CC_REFRESH;
+                return;
         }
-        insert_word(edit, c.words[0], n, typed);
+        clear_line(s);
+        insert_word(s->edit, c.words[0], n, typed);
         if (c.n_words == 1)
-                (void)el_insertstr(edit, " ");
-        return CC_REFRESH;
+                (void)el_insertstr(s->edit, " ");
+        edit_redraw(s);
+}
+
+/* One character for libedit: 1, 0 at the end, -1 on an error. */
+static int get_character(EditLine *edit, wchar_t *ret)
+{
+        struct shell *s = shell_of(edit);
+
+        for (;;) {
+                ssize_t n;
+                size_t used;
+                char c;
+                int r = wait_for_input(s);
+
+                if (r <= 0) {
+                        if (r < 0)
+                                errno = -r;
+                        return r < 0 ? -1 : 0;
+                }
+                if (s->interrupted) {
+                        s->interrupted = false;
+                        *ret = KEY_KILL_LINE;
+                        return 1;
+                }
+                n = read(STDIN_FILENO, &c, 1);
+                if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                        continue;
+                if (n <= 0)
+                        return (int)n;
+                used = mbrtowc(ret, &c, 1, &s->decoding);
+                if (used == (size_t)-1) {
+                        s->decoding = (mbstate_t){ 0 };
+                        continue; /* no character of this terminal's coding */
+                }
+                if (used == (size_t)-2)
+                        continue;
+                if (*ret != L'\t' || !s->complete)
+                        return 1;
+                complete_word(s);
+        }
 }
 
 static int edit_new(struct shell *s)
@@ -294,10 +304,6 @@ static int edit_new(struct shell *s)
         el_set(s->edit, EL_PROMPT, get_prompt);
         el_set(s->edit, EL_GETCFN, get_character);
         el_set(s->edit, EL_HIST, history, s->history);
-        if (s->complete) {
-                el_set(s->edit, EL_ADDFN, "p2pchat-complete", "complete a word", complete_word);
-                el_set(s->edit, EL_BIND, "^I", "p2pchat-complete", NULL);
-        }
         (void)el_source(s->edit, NULL);
         return 0;
 }
@@ -336,12 +342,6 @@ static int edit_read(struct shell *s, char **ret)
                 (void)history(s->history, &event, H_ENTER, copy);
         *ret = copy;
         return 1;
-}
-
-static void edit_redraw(struct shell *s)
-{
-        fflush(stdout);
-        el_set(s->edit, EL_REFRESH);
 }
 
 static void edit_resize(struct shell *s)
