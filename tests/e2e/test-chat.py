@@ -36,7 +36,9 @@ def installs_where_the_user_never_existed():
         assert_true(m.run("getent", "passwd", "p2pchat", check=False).returncode != 0, "no user")
         assert_true(m.run("getent", "group", "p2pchat", check=False).returncode != 0, "no group")
         m.install()
-        m.wait_active()
+        # At the first attempt: the name is ours as soon as apt is done.
+        assert_equal(m.unit("p2pchatd.service", "ActiveState"), "active", m.name)
+        assert_equal(m.unit("p2pchatd.service", "NRestarts"), "0", "restarts")
         assert_in("p2pchat", m.out("getent", "passwd", "p2pchat"))
         owner = m.out("busctl", "--no-pager", "list", "--acquired")
         assert_in("org.example.P2PChat", owner)

@@ -435,6 +435,9 @@ class Run:
                                          "P2PCHAT_BUILD_SAN": directories["sanitized"]})
             else:
                 self.results.leave_out(tier, "the build failed")
+        for tier in MESON_TIERS + ("interop",):
+            if self.wanted(tier) and tier not in self.results.counts and not self.options.only:
+                self.results.leave_out(tier, "there are no tests")
         if self.wanted("lintian"):
             self.run_lintian()
         if self.wanted("e2e"):
