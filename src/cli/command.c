@@ -5,7 +5,6 @@
 #include "cli/command.h"
 
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 

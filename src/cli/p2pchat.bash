@@ -18,7 +18,7 @@ _p2pchat()
                 words=("${words[@]:1}")
         done
         if [[ ${#words[@]} -le 1 && $cur == -* ]]; then
-                COMPREPLY=($(compgen -W '--json --bus= --help --version' -- "$cur"))
+                mapfile -t COMPREPLY < <(compgen -W '--json --bus= --help --version' -- "$cur")
                 [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
                 return
         fi

@@ -205,6 +205,21 @@ def without_a_service_or_a_bus():
 
 
 @test
+def an_outsider_is_told_how_to_join():
+    bus = Bus()
+    with open(bus.config, encoding="utf-8") as file:
+        config = file.read()
+    with open(bus.config, "w", encoding="utf-8") as file:
+        file.write(config.replace("</policy>", f'<deny send_destination="{NAME}"/></policy>'))
+    bus.restart()
+    ece = Daemon(bus, "127.20.1.1", name="Ece")
+    done = ece.cli("users")
+    assert_equal(done.returncode, 1)
+    assert_in("adduser", done.stderr)
+    assert_in("next login", done.stderr)
+
+
+@test
 def history_in_pages_searched_and_forgotten():
     ece, bob = ece_and_bob()
     texts = [f"number {i}" for i in range(30)] + ["a needle"]
