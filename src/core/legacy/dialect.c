@@ -259,6 +259,30 @@ static int try_form(const struct form *f, const char *secret, const uint8_t *dat
         return 0;
 }
 
+/* Does any other secret give text too? 1, 0 or -ENOMEM. */
+static int is_ambiguous(const struct blobs *blobs, const char *const *secrets, size_t n_secrets,
+        const struct dialect_reading *reading)
+{
+        const struct form *f = &forms[reading->form - 1];
+        size_t shape = reading->shape - 1, size = blobs->shapes[shape].size;
+        _cleanup_(freep)
+        uint8_t *out = malloc(size);
+
+        if (!out)
+                return -ENOMEM;
+        for (size_t k = 0; k < n_secrets; k++) {
+                size_t n;
+                int r;
+
+                if (k == reading->secret)
+                        continue;
+                r = try_form(f, secrets[k], blobs->shapes[shape].data, size, out, &n);
+                if (r <= 0)
+                        return r < 0 ? r : 1;
+        }
+        return 0;
+}
+
 static int try_shapes(size_t form, const struct blobs *blobs, const char *const *secrets,
         size_t n_secrets, uint8_t *out, struct dialect_reading *ret)
 {
@@ -307,6 +331,11 @@ int dialect_decrypt(const struct legacy_memory *memory, const char *const *secre
                 r = try_shapes(i, &blobs, secrets, n_secrets, out, &reading);
         if (r != 0)
                 return r;
+
+        r = is_ambiguous(&blobs, secrets, n_secrets, &reading);
+        if (r < 0)
+                return r;
+        reading.is_sure = r == 0;
 
         out[reading.size] = 0;
         reading.text = (char *)TAKE_PTR(out);

@@ -37,6 +37,8 @@ struct dialect_reading {
         size_t size;
         uint8_t form, shape; /* as in struct legacy_memory: 1 + index */
         size_t secret;       /* index of the one that fitted */
+        bool is_sure;        /* of that: no other one gives text in the same form. DES ignores bits,
+                                so it takes 12 for 13 */
 };
 
 /*

@@ -94,9 +94,7 @@ static int take_cipher(struct legacy *l, struct talk *t, struct object *o, usec_
         t->memory.shape = reading.shape;
         t->memory.no_key = false;
         group = secrets.of[reading.secret].group;
-        /* Both groups may give the same secret: that tells nothing. */
-        if (group != LEGACY_GROUP_UNKNOWN &&
-                (secrets.n == 1 || !streq(secrets.of[0].number, secrets.of[1].number)))
+        if (group != LEGACY_GROUP_UNKNOWN && reading.is_sure)
                 t->memory.group = group;
         if (t->state == TALK_ANSWER) {
                 t->memory.connections = is_here ? LEGACY_CONNECTIONS_ONE : LEGACY_CONNECTIONS_TWO;
