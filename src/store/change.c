@@ -45,10 +45,10 @@ static int apply_peer(struct store *s, const struct peer_record *p)
         return store_run(s, q);
 }
 
+/* @number: sealed, or NULL. */
 static int add_queue_row(
-        struct store *s, const struct message_record *m, const uint8_t *key, uint64_t sequence)
+        struct store *s, uint64_t sequence, size_t size, const struct buffer *number)
 {
-        const struct place place = { "queue.number", m->peer, sequence };
         sqlite3_stmt *q;
         int r = 0;
 
@@ -56,15 +56,61 @@ static int add_queue_row(
         if (!q)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
-        (void)sqlite3_bind_int64(q, 2, (int64_t)m->size);
-        (void)sqlite3_bind_null(q, 3);
-        if (m->number[0]) {
-                r = store_seal(s, key, &place, m->number, strlen(m->number));
-                if (r < 0)
-                        return r;
-                (void)sqlite3_bind_blob(q, 3, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
-        }
+        (void)sqlite3_bind_int64(q, 2, (int64_t)size);
+        if (number)
+                (void)sqlite3_bind_blob(q, 3, number->data, (int)number->size, SQLITE_STATIC);
+        else
+                (void)sqlite3_bind_null(q, 3);
         return store_run(s, q);
+}
+
+/* Number and size of a queued message; the conversation's key is @key. */
+static int enqueue(
+        struct store *s, const struct message_record *m, uint64_t sequence, const uint8_t *key)
+{
+        const struct place place = { "queue.number", m->peer, sequence };
+        int r;
+
+        if (!m->number[0])
+                return add_queue_row(s, sequence, m->size, NULL);
+        r = store_seal(s, key, &place, m->number, strlen(m->number));
+        if (r < 0)
+                return r;
+        return add_queue_row(s, sequence, m->size, &s->sealed);
+}
+
+/* 1, 0 when a message with this id is there already, or negative. @done_usec 0: it waits. */
+static int add_message_row(struct store *s, const struct message_row *row, usec_t done_usec)
+{
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_ADD, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)row->sequence);
+        (void)sqlite3_bind_blob(q, 2, row->id, (int)row->id_size, SQLITE_STATIC);
+        (void)sqlite3_bind_int64(q, 3, (int64_t)row->peer);
+        (void)sqlite3_bind_int64(q, 4, row->direction);
+        (void)sqlite3_bind_int64(q, 5, row->security);
+        (void)sqlite3_bind_int64(q, 6, row->state);
+        (void)sqlite3_bind_int64(q, 7, (int64_t)row->time_usec);
+        if (done_usec == 0)
+                (void)sqlite3_bind_null(q, 8);
+        else
+                (void)sqlite3_bind_int64(q, 8, (int64_t)done_usec);
+        (void)sqlite3_bind_blob(q, 9, row->sealed, (int)row->sealed_size, SQLITE_STATIC);
+        r = store_run(s, q);
+        if (r < 0)
+                return r;
+        return sqlite3_changes(s->db) > 0;
+}
+
+int store_copy_queued(struct store *s, const struct message_row *row, size_t text_size)
+{
+        int r = add_message_row(s, row, 0);
+
+        return r > 0 ? add_queue_row(s, row->sequence, text_size, NULL) : r;
 }
 
 /* When a message that is not queued was done with. */
@@ -79,8 +125,8 @@ static int apply_message(struct store *s, const struct message_record *m)
 {
         struct store_event event = { .type = STORE_EVENT_MESSAGE, .message = *m };
         uint64_t sequence = s->last_sequence + 1;
+        struct message_row row;
         const uint8_t *key;
-        sqlite3_stmt *q;
         int r;
 
         r = store_conversation_key(s, m->peer, true, &key);
@@ -89,30 +135,25 @@ static int apply_message(struct store *s, const struct message_record *m)
         r = store_encode_message(s, key, m, sequence);
         if (r < 0)
                 return r;
-        q = store_statement(s, SQL_MESSAGE_ADD, &r);
-        if (!q)
+        row = (struct message_row){
+                .sequence = sequence,
+                .id = m->id.bytes,
+                .id_size = sizeof m->id.bytes,
+                .peer = m->peer,
+                .direction = m->direction,
+                .security = m->security,
+                .state = m->state,
+                .time_usec = m->time_usec,
+                .sealed = s->sealed.data,
+                .sealed_size = s->sealed.size,
+        };
+        r = add_message_row(s, &row, m->state == MESSAGE_QUEUED ? 0 : done_time(s, m));
+        if (r <= 0)
                 return r;
-        (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
-        bind_id(q, 2, &m->id);
-        (void)sqlite3_bind_int64(q, 3, (int64_t)m->peer);
-        (void)sqlite3_bind_int(q, 4, (int)m->direction);
-        (void)sqlite3_bind_int(q, 5, (int)m->security);
-        (void)sqlite3_bind_int(q, 6, (int)m->state);
-        (void)sqlite3_bind_int64(q, 7, (int64_t)m->time_usec);
-        if (m->state == MESSAGE_QUEUED)
-                (void)sqlite3_bind_null(q, 8);
-        else
-                (void)sqlite3_bind_int64(q, 8, (int64_t)done_time(s, m));
-        (void)sqlite3_bind_blob(q, 9, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
-        r = store_run(s, q);
-        if (r < 0)
-                return r;
-        if (sqlite3_changes(s->db) == 0)
-                return 0; /* it is there already */
 
         s->last_sequence = sequence;
         if (m->state == MESSAGE_QUEUED) {
-                r = add_queue_row(s, m, key, sequence);
+                r = enqueue(s, m, sequence, key);
                 if (r < 0)
                         return r;
         }
@@ -162,6 +203,7 @@ static int find_queued(
         struct store *s, const struct ulid *id, struct message_record *ret, bool *ret_readable)
 {
         _cleanup_statement_ sqlite3_stmt *q = NULL;
+        struct message_row row;
         int r = 0;
 
         q = store_statement(s, SQL_MESSAGE_BY_ID, &r);
@@ -173,15 +215,16 @@ static int find_queued(
                 return r;
         if (sqlite3_column_int(q, COLUMN_STATE) != MESSAGE_QUEUED)
                 return 0;
-        r = store_decode_message(s, q, ret);
+        row = store_message_row(q);
+        r = store_decode_message(s, &row, ret);
         if (r < 0 && r != -EBADMSG)
                 return r;
         *ret_readable = r == 0;
         if (r < 0)
                 *ret = (struct message_record){
-                        .sequence = (uint64_t)sqlite3_column_int64(q, COLUMN_SEQUENCE),
-                        .peer = (uint64_t)sqlite3_column_int64(q, COLUMN_PEER),
-                        .time_usec = (usec_t)sqlite3_column_int64(q, COLUMN_TIME),
+                        .sequence = row.sequence,
+                        .peer = row.peer,
+                        .time_usec = row.time_usec,
                 };
         return 1;
 }

@@ -31,25 +31,48 @@ int store_load_peers(struct store *s, store_peer_fn fn, void *userdata)
         return r;
 }
 
-/* Column 6 of the queue's row, sealed. */
-static int decode_number(
-        struct store *s, sqlite3_stmt *q, const struct queued_record *row, char *ret)
+/* Into s->plain. */
+static int unseal_number(
+        struct store *s, uint64_t peer, uint64_t sequence, const void *sealed, size_t size)
 {
-        const struct place place = { "queue.number", row->peer,
-                (uint64_t)sqlite3_column_int64(q, 0) };
+        const struct place place = { "queue.number", peer, sequence };
         const uint8_t *key;
+        int r;
+
+        r = store_conversation_key(s, peer, false, &key);
+        if (r == 0)
+                r = store_unseal(s, key, &place, sealed, size);
+        if (r < 0)
+                return r == -ENOENT ? -EBADMSG : r;
+        return s->plain.size > NUMBER_SIZE_MAX ? -EBADMSG : 0;
+}
+
+int store_proves_number(struct store *s, uint64_t sequence, const void *sealed, size_t size)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_PEER, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
+        r = store_step(s, q);
+        if (r <= 0)
+                return r < 0 ? r : -ENOENT;
+        return unseal_number(s, (uint64_t)sqlite3_column_int64(q, 0), sequence, sealed, size);
+}
+
+/* Column 6 of the queue's row. */
+static int decode_number(struct store *s, sqlite3_stmt *q, uint64_t peer, char *ret)
+{
         int r;
 
         if (sqlite3_column_type(q, 6) == SQLITE_NULL)
                 return 0;
-        r = store_conversation_key(s, row->peer, false, &key);
-        if (r == 0)
-                r = store_unseal(s, key, &place, sqlite3_column_blob(q, 6),
-                        (size_t)sqlite3_column_bytes(q, 6));
+        r = unseal_number(s, peer, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 6),
+                (size_t)sqlite3_column_bytes(q, 6));
         if (r < 0)
-                return r == -ENOENT ? -EBADMSG : r;
-        if (s->plain.size > NUMBER_SIZE_MAX)
-                return -EBADMSG;
+                return r;
         memcpy(ret, s->plain.data, s->plain.size + 1);
         return 0;
 }
@@ -75,7 +98,7 @@ int store_load_queued(struct store *s, store_queued_fn fn, void *userdata)
                 row.security = (enum security)security;
                 r = store_decode_id(q, 1, &row.id);
                 if (r == 0)
-                        r = decode_number(s, q, &row, row.number);
+                        r = decode_number(s, q, row.peer, row.number);
                 if (r < 0)
                         return damage(r);
                 r = fn(&row, userdata);
@@ -103,6 +126,7 @@ int store_load_username(struct store *s, char **ret)
 int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *ret_size)
 {
         _cleanup_statement_ sqlite3_stmt *q = NULL;
+        struct message_row row;
         struct message_record m;
         char *text;
         int r = 0;
@@ -116,7 +140,8 @@ int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *
                 return r;
         if (r == 0 || sqlite3_column_int(q, COLUMN_STATE) != MESSAGE_QUEUED)
                 return -ENOENT;
-        r = store_decode_message(s, q, &m);
+        row = store_message_row(q);
+        r = store_decode_message(s, &row, &m);
         if (r < 0)
                 return damage(r);
         text = malloc(m.size + 1);

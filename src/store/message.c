@@ -144,38 +144,58 @@ int store_decode_id(sqlite3_stmt *q, int column, struct ulid *ret)
         return 0;
 }
 
-int store_decode_message(struct store *s, sqlite3_stmt *q, struct message_record *ret)
+struct message_row store_message_row(sqlite3_stmt *q)
 {
-        struct message_record m = {
+        return (struct message_row){
                 .sequence = (uint64_t)sqlite3_column_int64(q, COLUMN_SEQUENCE),
+                .id = sqlite3_column_blob(q, COLUMN_ID),
+                .id_size = (size_t)sqlite3_column_bytes(q, COLUMN_ID),
                 .peer = (uint64_t)sqlite3_column_int64(q, COLUMN_PEER),
+                .direction = sqlite3_column_int64(q, COLUMN_DIRECTION),
+                .security = sqlite3_column_int64(q, COLUMN_SECURITY),
+                .state = sqlite3_column_int64(q, COLUMN_STATE),
                 .time_usec = (usec_t)sqlite3_column_int64(q, COLUMN_TIME),
+                .sealed = sqlite3_column_blob(q, COLUMN_SEALED),
+                .sealed_size = (size_t)sqlite3_column_bytes(q, COLUMN_SEALED),
         };
-        const struct place place = { "message.sealed", m.peer, m.sequence };
-        int64_t direction = sqlite3_column_int64(q, COLUMN_DIRECTION),
-                security = sqlite3_column_int64(q, COLUMN_SECURITY),
-                state = sqlite3_column_int64(q, COLUMN_STATE);
+}
+
+/* The columns that are not sealed must make sense. */
+static bool is_plausible(const struct message_row *row)
+{
+        bool received = row->state == MESSAGE_RECEIVED || row->state == MESSAGE_MUTED;
+
+        if (row->security < 0 || row->security >= N_SECURITIES || row->state < 0 ||
+                row->state >= N_MESSAGE_STATES || row->id_size != sizeof(struct ulid))
+                return false;
+        /* Damage must not send back what was received. */
+        return row->direction == (received ? DIRECTION_RECEIVED : DIRECTION_SENT);
+}
+
+int store_decode_message(struct store *s, const struct message_row *row, struct message_record *ret)
+{
+        const struct place place = { "message.sealed", row->peer, row->sequence };
+        struct message_record m = {
+                .peer = row->peer,
+                .direction = (enum direction)row->direction,
+                .security = (enum security)row->security,
+                .state = (enum message_state)row->state,
+                .time_usec = row->time_usec,
+                .sequence = row->sequence,
+        };
         const uint8_t *key;
         struct reader in;
         int r;
 
-        if (direction < DIRECTION_SENT || direction > DIRECTION_RECEIVED || security < 0 ||
-                security >= N_SECURITIES || state < 0 || state >= N_MESSAGE_STATES)
+        if (!is_plausible(row))
                 return -EBADMSG;
-        m.direction = (enum direction)direction;
-        m.security = (enum security)security;
-        m.state = (enum message_state)state;
-        r = store_decode_id(q, COLUMN_ID, &m.id);
-        if (r < 0)
-                return r;
-
-        r = store_conversation_key(s, m.peer, false, &key);
+        memcpy(m.id.bytes, row->id, sizeof m.id.bytes);
+        r = store_conversation_key(s, row->peer, false, &key);
         if (r == -ENOENT || r == -EINVAL)
                 return -EBADMSG;
         if (r < 0)
                 return r;
-        r = store_unseal(s, key, &place, sqlite3_column_blob(q, COLUMN_SEALED),
-                (size_t)sqlite3_column_bytes(q, COLUMN_SEALED));
+        r = store_unseal(s, key, &place, row->sealed, row->sealed_size);
         if (r < 0)
                 return r;
 

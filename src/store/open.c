@@ -12,7 +12,8 @@
 #define WAL_PAGES 4000 /* 16 MB, then it is copied into the database */
 
 /* Exclusive: nobody else opens it while we run, and no shared memory file is needed. */
-static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
+static const char settings[] = "PRAGMA page_size = 4096;"
+                               "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA synchronous = FULL;"
                                "PRAGMA secure_delete = ON;"
                                "PRAGMA cell_size_check = ON;"
@@ -20,9 +21,10 @@ static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA temp_store = MEMORY;"
                                "PRAGMA journal_size_limit = 33554432;";
 
-static bool is_memory(const struct store_options *options, const char *path)
+/* An ordinary one, not something inside a VFS. */
+static bool is_file(const struct store_options *options)
 {
-        return options->vfs || streq(path, ":memory:");
+        return !options->vfs && !streq(options->path, ":memory:");
 }
 
 /* The first number of the first row of @sql. */
@@ -53,10 +55,12 @@ static int create_file(const char *path)
         return 0;
 }
 
-int store_open_database(const struct store_options *options, const char *path, struct store **ret)
+/* Opens and creates, but believes nothing of what it finds. */
+static int open_database(const struct store_options *options, struct store **ret)
 {
         _cleanup_(store_freep)
         struct store *s = NULL;
+        const char *path = options->path;
         int r;
 
         s = calloc(1, sizeof *s);
@@ -68,7 +72,7 @@ int store_open_database(const struct store_options *options, const char *path, s
         buffer_init(&s->sealed, SCRATCH_SIZE_MAX);
         s->random = options->random;
         s->age_max_usec = options->age_max_usec;
-        s->is_file = !is_memory(options, path);
+        s->is_file = is_file(options);
         s->path = strdup(path);
         if (!s->path)
                 return -ENOMEM;
@@ -157,40 +161,32 @@ static int create_schema(struct store *s)
         return r;
 }
 
-/* Opens any sealed thing of the first rows of @sql (number, blob) as a value of @column? 1, 0 when
- * there are some and none opens, or -ENODATA. */
-static int any_opens(struct store *s, const char *sql, const char *column, const uint8_t *key)
+/* Does any of the first rows of @sql (number, sealed value) open as a value of @column? */
+static bool any_opens(struct store *s, const char *sql, const char *column, const uint8_t *key)
 {
         sqlite3_stmt *q = NULL;
-        int r = -ENODATA;
+        bool opens = false;
 
         if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-                return r;
-        while (r != 1 && sqlite3_step(q) == SQLITE_ROW) {
+                return false;
+        while (!opens && sqlite3_step(q) == SQLITE_ROW) {
                 uint64_t number = (uint64_t)sqlite3_column_int64(q, 0);
                 const struct place place = { column, number, number };
 
-                r = store_unseal(s, key, &place, sqlite3_column_blob(q, 1),
-                            (size_t)sqlite3_column_bytes(q, 1)) == 0;
+                opens = store_unseal(s, key, &place, sqlite3_column_blob(q, 1),
+                                (size_t)sqlite3_column_bytes(q, 1)) == 0;
         }
         (void)sqlite3_finalize(q);
-        return r;
+        return opens;
 }
 
-int store_secret_fits(struct store *s)
+/* Does the secret open anything of it? */
+static bool secret_fits(struct store *s)
 {
-        int r, k;
-
-        if (store_get_setting(s, "check") == 0)
-                return 1;
-        /* The constant itself may be what is damaged. */
-        r = any_opens(s, "SELECT number, record FROM peer WHERE record IS NOT NULL LIMIT 100",
-                "peer.record", s->keys->records);
-        if (r == 1)
-                return 1;
-        k = any_opens(s, "SELECT number, key FROM peer WHERE key IS NOT NULL LIMIT 100", "peer.key",
-                s->keys->wrap);
-        return MAX(r, k);
+        return any_opens(s, "SELECT number, record FROM peer WHERE record IS NOT NULL LIMIT 100",
+                       "peer.record", s->keys->records) ||
+               any_opens(s, "SELECT number, key FROM peer WHERE key IS NOT NULL LIMIT 100",
+                       "peer.key", s->keys->wrap);
 }
 
 /* Ours, of this version, sealed with this secret, and with the tables that it should have. */
@@ -219,7 +215,8 @@ static int check(struct store *s)
         if (r < 0) {
                 if (r != -ENOENT && r != -EBADMSG)
                         return r;
-                return store_secret_fits(s) == 1 ? STORE_DAMAGED : STORE_WRONG_SECRET;
+                /* The constant itself may be what is damaged. */
+                return secret_fits(s) ? STORE_DAMAGED : STORE_WRONG_SECRET;
         }
         r = use_wal(s);
         if (r < 0)
@@ -281,9 +278,9 @@ int store_open(const struct store_options *options, struct store **ret)
         struct store *s = NULL;
         int r;
 
-        if (!is_memory(options, options->path) && is_marked_damaged(options->path))
+        if (is_file(options) && is_marked_damaged(options->path))
                 return STORE_DAMAGED;
-        r = store_open_database(options, options->path, &s);
+        r = open_database(options, &s);
         if (r == 0)
                 r = check(s);
         if (r == -EUCLEAN)

@@ -116,10 +116,11 @@ static struct cursor *next_cursor(const struct reading *in)
 /* Shows the row on which @c stands, if it is wanted. */
 static int show_row(struct reading *in, struct cursor *c, store_message_fn fn, void *userdata)
 {
+        const struct message_row row = store_message_row(c->q);
         struct message_record m;
         int r;
 
-        r = store_decode_message(in->store, c->q, &m);
+        r = store_decode_message(in->store, &row, &m);
         if (r == -EBADMSG)
                 return 0; /* one that cannot be read hides no others */
         if (r < 0)

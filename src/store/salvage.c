@@ -3,290 +3,222 @@
  * What can be read of a damaged database
  *
  * A new database is filled beside the damaged one and then takes its place, so a salvage that is
- * interrupted begins anew. Rows are copied as they are sealed, once their seal has proved them:
- * only what is whole gets through. Tables are walked by row number; where a page cannot be read,
- * the walk goes on behind it. When even the first page is gone, which tells where the tables begin,
- * the walk is done on a copy with the first page of a fresh database, for all of ours begin alike.
+ * interrupted begins anew. Rows come from the pages themselves (pages.c), whatever became of the
+ * trees, and are copied as they are sealed, once their seal has proved them: only what is whole
+ * gets through. First settings and peers with their keys, then the messages that wait, then what
+ * the queue tells of them.
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/store-internal.h"
 
 struct salvage {
         const struct store_options *options;
-        struct store *from, *to;
-        uint64_t n_lost;
+        struct store *to;
         uint64_t sequence_max;
+        uint64_t n_lost;
+        uint64_t n_opened; /* seals that our keys open */
+        uint64_t n_closed; /* and those they do not */
 };
 
-/* Whether reading may go on behind this. */
-static bool is_damage(int sqlite_result)
+static bool is_null(const struct page_value *v)
 {
-        int primary = sqlite_result & 0xff;
-
-        return primary == SQLITE_CORRUPT || primary == SQLITE_IOERR || primary == SQLITE_NOTADB ||
-               primary == SQLITE_MISMATCH;
+        return !v->is_number && !v->is_blob;
 }
 
-typedef int (*row_fn)(struct salvage *v, sqlite3_stmt *q);
-
-/* Stands @q on the first row from @from on. */
-static int seek(sqlite3_stmt *q, int64_t from)
+/* @sql with a number and up to two values, of which each may be absent. */
+static int insert(struct salvage *v, const char *sql, int64_t number, int64_t second,
+        const struct page_value *a, const struct page_value *b)
 {
-        (void)sqlite3_reset(q);
-        (void)sqlite3_bind_int64(q, 1, from);
-        return sqlite3_step(q);
-}
-
-/* The lowest number from which reading is possible again, when it is not from @bad on; INT64_MAX
- * when there is none. */
-static int64_t find_readable(sqlite3_stmt *q, int64_t bad)
-{
-        int64_t good, step = 1;
-
-        for (good = bad; is_damage(seek(q, good)); step = step > INT64_MAX / 2 ? step : step * 2) {
-                bad = good;
-                if (__builtin_add_overflow(good, step, &good))
-                        return INT64_MAX;
-        }
-        while (good - bad > 1) {
-                int64_t middle = bad + (good - bad) / 2;
-
-                if (is_damage(seek(q, middle)))
-                        bad = middle;
-                else
-                        good = middle;
-        }
-        return good;
-}
-
-/*
- * Calls @fn for each readable row of @sql, whose first column is the number, not negative, by which
- * it is ordered, and whose parameter ?1 is the number from which it begins.
- */
-static int walk(struct salvage *v, const char *sql, row_fn fn)
-{
+        const struct page_value *values[] = { a, b };
         sqlite3_stmt *q = NULL;
-        int64_t from = 0;
-        int r, k;
-
-        r = sqlite3_prepare_v2(v->from->db, sql, -1, &q, NULL);
-        if (r != SQLITE_OK) {
-                v->n_lost++;
-                return 0; /* no such table any more */
-        }
-        r = 0;
-        for (k = seek(q, from); r == 0; k = sqlite3_step(q)) {
-                if (is_damage(k)) {
-                        v->n_lost++;
-                        from = find_readable(q, from);
-                        if (from == INT64_MAX)
-                                break;
-                        k = seek(q, from);
-                }
-                if (k != SQLITE_ROW)
-                        break;
-                from = sqlite3_column_int64(q, 0);
-                r = fn(v, q);
-                if (__builtin_add_overflow(from, 1, &from))
-                        break;
-        }
-        if (r == 0 && !is_damage(k))
-                r = store_errno(v->from, k);
-        (void)sqlite3_finalize(q);
-        return r;
-}
-
-static void bind_column(sqlite3_stmt *to, int parameter, sqlite3_stmt *from, int column)
-{
-        (void)sqlite3_bind_value(to, parameter, sqlite3_column_value(from, column));
-}
-
-/* number, heard, record, key */
-static int copy_peer(struct salvage *v, sqlite3_stmt *q)
-{
-        uint64_t number = (uint64_t)sqlite3_column_int64(q, 0);
-        struct peer_record peer;
-        const uint8_t *key;
-        sqlite3_stmt *to;
-        int r = 0;
-
-        if (number == 0 || number > INT64_MAX)
-                return 0;
-        if (sqlite3_column_type(q, 2) != SQLITE_NULL) {
-                r = store_decode_peer(v->from, number, sqlite3_column_blob(q, 2),
-                        (size_t)sqlite3_column_bytes(q, 2), &peer);
-                if (r == -ENOMEM)
-                        return r;
-                if (r < 0)
-                        v->n_lost++;
-                else {
-                        to = store_statement(v->to, SQL_PEER_SET, &r);
-                        if (!to)
-                                return r;
-                        bind_column(to, 1, q, 0);
-                        (void)sqlite3_bind_int64(to, 2, sqlite3_column_int64(q, 1));
-                        bind_column(to, 3, q, 2);
-                        r = store_run(v->to, to);
-                        if (r < 0)
-                                return r;
-                }
-        }
-        if (sqlite3_column_type(q, 3) == SQLITE_NULL)
-                return 0;
-
-        r = store_conversation_key(v->from, number, false, &key);
-        if (r < 0) {
-                v->n_lost++;
-                return r == -ENOMEM ? r : 0;
-        }
-        to = store_statement(v->to, SQL_KEY_SET, &r);
-        if (!to)
-                return r;
-        bind_column(to, 1, q, 0);
-        bind_column(to, 2, q, 3);
-        return store_run(v->to, to);
-}
-
-/* The queue's own row of a message: 1 when it was there and is bound to @to, 0 when not. */
-static int bind_queue_row(struct salvage *v, sqlite3_stmt *to, int64_t sequence, size_t size)
-{
-        sqlite3_stmt *q = NULL;
-        int found = 0;
-
-        if (sqlite3_prepare_v2(v->from->db,
-                    "SELECT size_sent, number FROM queue WHERE sequence = ?1", -1, &q,
-                    NULL) != SQLITE_OK)
-                return 0;
-        (void)sqlite3_bind_int64(q, 1, sequence);
-        if (sqlite3_step(q) == SQLITE_ROW) {
-                int64_t sent = sqlite3_column_int64(q, 0);
-
-                (void)sqlite3_bind_int64(to, 3, sent > 0 && (size_t)sent <= size ? sent : 0);
-                bind_column(to, 4, q, 1);
-                found = 1;
-        }
-        (void)sqlite3_finalize(q);
-        return found;
-}
-
-static int copy_queue_row(struct salvage *v, int64_t sequence, size_t size)
-{
-        sqlite3_stmt *to = NULL;
         int r;
 
-        r = sqlite3_prepare_v2(v->to->db,
-                "INSERT OR REPLACE INTO queue (sequence, size, size_sent, number)"
-                " VALUES (?1, ?2, ?3, ?4)",
-                -1, &to, NULL);
+        r = sqlite3_prepare_v2(v->to->db, sql, -1, &q, NULL);
         if (r != SQLITE_OK)
                 return store_errno(v->to, r);
-        (void)sqlite3_bind_int64(to, 1, sequence);
-        (void)sqlite3_bind_int64(to, 2, (int64_t)size);
-        (void)sqlite3_bind_int64(to, 3, 0);
-        if (bind_queue_row(v, to, sequence, size) == 0)
-                v->n_lost++;
-        r = store_errno(v->to, sqlite3_step(to));
-        (void)sqlite3_finalize(to);
+        (void)sqlite3_bind_int64(q, 1, number);
+        (void)sqlite3_bind_int64(q, 2, second);
+        for (int i = 0; i < 2; i++)
+                if (values[i] && values[i]->is_blob)
+                        (void)sqlite3_bind_blob(
+                                q, 3 + i, values[i]->data, (int)values[i]->size, SQLITE_STATIC);
+        r = store_errno(v->to, sqlite3_step(q));
+        (void)sqlite3_finalize(q);
         return r;
 }
 
-/* A row of MESSAGE_COLUMNS, which is one that waits for its peer. */
-static int copy_message(struct salvage *v, sqlite3_stmt *q)
+/* Counts what a seal said. 1 when it opened, 0 when not, or -ENOMEM. */
+static int judge(struct salvage *v, int r)
 {
-        struct message_record m;
-        sqlite3_stmt *to;
-        int r;
-
-        r = store_decode_message(v->from, q, &m);
         if (r == -ENOMEM)
                 return r;
-        if (r < 0) {
+        if (r == 0)
+                v->n_opened++;
+        else {
+                v->n_closed++;
                 v->n_lost++;
-                return 0;
         }
-        to = store_statement(v->to, SQL_MESSAGE_ADD, &r);
-        if (!to)
-                return r;
-        for (int i = COLUMN_SEQUENCE; i <= COLUMN_TIME; i++)
-                bind_column(to, i + 1, q, i);
-        (void)sqlite3_bind_null(to, 8);
-        bind_column(to, 9, q, COLUMN_SEALED);
-        r = store_run(v->to, to);
-        if (r < 0)
-                return r;
-        return copy_queue_row(v, (int64_t)m.sequence, m.size);
+        return r == 0;
 }
 
-/* sequence, state: the whole row is only fetched of what waits for its peer. */
-static int copy_queued(struct salvage *v, sqlite3_stmt *q)
+/* number (in the row's own), heard, key, record */
+static int copy_peer(struct salvage *v, const struct page_row *row)
 {
-        int64_t sequence = sqlite3_column_int64(q, 0);
-        sqlite3_stmt *row = NULL;
+        const struct page_value *key = &row->columns[2], *record = &row->columns[3];
+        const uint64_t number = (uint64_t)row->number;
+        const struct place place = { "peer.key", number, number };
+        struct peer_record peer;
         int r;
 
-        v->sequence_max = MAX(v->sequence_max, (uint64_t)sequence);
-        if (sqlite3_column_int(q, 1) != MESSAGE_QUEUED)
+        if (row->number <= 0)
                 return 0;
-        r = sqlite3_prepare_v2(v->from->db,
-                "SELECT " MESSAGE_COLUMNS " FROM message NOT INDEXED WHERE sequence = ?1", -1, &row,
-                NULL);
-        if (r != SQLITE_OK)
-                return store_errno(v->from, r);
-        (void)sqlite3_bind_int64(row, 1, sequence);
-        if (sqlite3_step(row) == SQLITE_ROW)
-                r = copy_message(v, row);
-        else
-                v->n_lost++;
-        (void)sqlite3_finalize(row);
-        return r;
+        if (record->is_blob) {
+                r = judge(v, store_decode_peer(v->to, number, record->data, record->size, &peer));
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        record = NULL;
+        }
+        if (key->is_blob) {
+                r = judge(v, store_unseal(v->to, v->to->keys->wrap, &place, key->data, key->size));
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        key = NULL;
+        }
+        if ((!key || is_null(key)) && (!record || is_null(record)))
+                return 0;
+        return insert(v,
+                "INSERT OR IGNORE INTO peer (number, heard, key, record) VALUES (?1, ?2, ?3, ?4)",
+                row->number, row->columns[1].number, key, record);
 }
 
-/* sequence, logged */
-static int copy_mark(struct salvage *v, sqlite3_stmt *q)
+/* name, value */
+static int copy_setting(struct salvage *v, const struct page_row *row)
 {
-        v->sequence_max = MAX(v->sequence_max, (uint64_t)sqlite3_column_int64(q, 1));
-        v->to->logged = (uint64_t)sqlite3_column_int64(q, 2);
+        static const char username[] = "username";
+        const struct place place = { "setting.username", 0, 0 };
+        const struct page_value *name = &row->columns[0], *value = &row->columns[1];
+        int r;
+
+        if (name->size != strlen(username) || memcmp(name->data, username, name->size) != 0)
+                return 0;
+        r = judge(v, store_unseal(v->to, v->to->keys->records, &place, value->data, value->size));
+        if (r <= 0)
+                return r;
+        return store_set_setting(v->to, username, v->to->plain.data, v->to->plain.size);
+}
+
+/* number, sequence, logged */
+static void copy_mark(struct salvage *v, const struct page_row *row)
+{
+        int64_t sequence = row->columns[1].number, logged = row->columns[2].number;
+
+        if (row->number != 1 || sequence < 0 || logged < 0)
+                return;
+        v->sequence_max = MAX(v->sequence_max, (uint64_t)sequence);
+        v->to->logged = (uint64_t)logged;
+}
+
+static bool are_numbers(const struct page_row *row, size_t from, size_t to)
+{
+        for (size_t i = from; i <= to; i++)
+                if (!row->columns[i].is_number)
+                        return false;
+        return true;
+}
+
+static int on_first_row(const struct page_row *row, void *userdata)
+{
+        struct salvage *v = userdata;
+        const struct page_value *c = row->columns;
+
+        if (row->is_index)
+                return row->n_columns == 2 && c[0].is_blob && c[1].is_blob ? copy_setting(v, row)
+                                                                           : 0;
+        if (row->n_columns == 3 && is_null(&c[0]) && are_numbers(row, 1, 2))
+                copy_mark(v, row);
+        if (row->n_columns == 4 && is_null(&c[0]) && c[1].is_number && !c[2].is_number &&
+                !c[3].is_number)
+                return copy_peer(v, row);
         return 0;
 }
 
-static int copy_username(struct salvage *v)
+/* sequence, id, peer, direction, security, state, time, done, sealed */
+static int on_message_row(const struct page_row *row, void *userdata)
 {
-        int r = store_get_setting(v->from, "username");
+        struct salvage *v = userdata;
+        const struct page_value *c = row->columns;
+        struct message_row m;
+        struct message_record record;
+        int r;
 
-        if (r < 0) {
-                v->n_lost += r != -ENOENT;
+        if (row->is_index || row->n_columns != 9 || row->number <= 0 || !is_null(&c[0]) ||
+                !c[1].is_blob || !are_numbers(row, 2, 6) || !c[8].is_blob)
+                return 0;
+        m = (struct message_row){
+                .sequence = (uint64_t)row->number,
+                .id = c[1].data,
+                .id_size = c[1].size,
+                .peer = (uint64_t)c[2].number,
+                .direction = c[3].number,
+                .security = c[4].number,
+                .state = c[5].number,
+                .time_usec = (usec_t)c[6].number,
+                .sealed = c[8].data,
+                .sealed_size = c[8].size,
+        };
+        /* History is not copied, and a row of it is only believed when it opens. */
+        r = store_decode_message(v->to, &m, &record);
+        if (r == 0)
+                v->sequence_max = MAX(v->sequence_max, m.sequence);
+        if (m.state != MESSAGE_QUEUED)
                 return r == -ENOMEM ? r : 0;
-        }
-        return store_set_setting(v->to, "username", v->from->plain.data, v->from->plain.size);
+        r = judge(v, r);
+        if (r <= 0)
+                return r;
+        return store_copy_queued(v->to, &m, record.size);
 }
 
-static int copy_all(struct salvage *v)
+/* sequence, size, size_sent, number */
+static int on_queue_row(const struct page_row *row, void *userdata)
+{
+        struct salvage *v = userdata;
+        const struct page_value *c = row->columns;
+
+        if (row->is_index || row->n_columns != 4 || row->number <= 0 || !is_null(&c[0]) ||
+                !are_numbers(row, 1, 2) || c[3].is_number || c[2].number < 0)
+                return 0;
+        /* The seal of the number is proved when it is loaded; here it must only not be in the way.
+         */
+        if (c[3].is_blob &&
+                store_proves_number(v->to, (uint64_t)row->number, c[3].data, c[3].size) != 0) {
+                v->n_lost++;
+                return 0;
+        }
+        return insert(v,
+                "UPDATE queue SET size_sent = ?2, number = ?3 WHERE sequence = ?1 AND size >= ?2",
+                row->number, c[2].number, &c[3], NULL);
+}
+
+static int copy_all(struct salvage *v, const char *from)
 {
         int r;
 
         r = store_begin(v->to);
         if (r == 0)
-                r = walk(v, "SELECT number, sequence, logged FROM mark WHERE number >= ?1",
-                        copy_mark);
+                r = store_walk_pages(from, on_first_row, v);
         if (r == 0)
-                r = copy_username(v);
+                r = store_walk_pages(from, on_message_row, v);
         if (r == 0)
-                r = walk(v,
-                        "SELECT number, heard, record, key FROM peer WHERE number >= ?1"
-                        " ORDER BY number",
-                        copy_peer);
-        /* The state in the message itself decides, so a damaged queue loses no message. */
-        if (r == 0)
-                r = walk(v,
-                        "SELECT sequence, state FROM message NOT INDEXED WHERE sequence >= ?1"
-                        " ORDER BY sequence",
-                        copy_queued);
+                r = store_walk_pages(from, on_queue_row, v);
         if (r < 0)
                 return r;
+        if (v->n_opened == 0 && v->n_closed > 0)
+                return STORE_WRONG_SECRET;
         v->to->last_sequence = v->sequence_max;
         if (v->to->logged > v->sequence_max)
                 v->to->logged = v->sequence_max;
@@ -339,7 +271,7 @@ static int copy_file(const char *from, const char *to)
 /* Puts the first page of the fresh database @good into @path. */
 static int replace_first_page(const char *path, const char *good)
 {
-        uint8_t page[4096];
+        uint8_t page[STORE_PAGE_SIZE];
         int in, out, r = 0;
 
         in = open(good, O_RDONLY | O_CLOEXEC);
@@ -350,9 +282,6 @@ static int replace_first_page(const char *path, const char *good)
         (void)close(in);
         if (r < 0)
                 return r;
-        /* A change counter unlike the one that the page count goes with: the size of the file
-         * counts then. */
-        page[27] ^= 1;
         out = open(path, O_WRONLY | O_CLOEXEC);
         if (out < 0)
                 return -errno;
@@ -362,57 +291,33 @@ static int replace_first_page(const char *path, const char *good)
         return r;
 }
 
-static bool schema_is_readable(struct store *s)
-{
-        sqlite3_stmt *q = NULL;
-        int r = sqlite3_prepare_v2(s->db,
-                "SELECT number FROM mark, (SELECT key FROM peer, message, queue, setting) LIMIT 0",
-                -1, &q, NULL);
-
-        if (r == SQLITE_OK)
-                r = sqlite3_step(q);
-        (void)sqlite3_finalize(q);
-        return r == SQLITE_DONE;
-}
-
-static void close_untouched(struct store *s)
-{
-        if (s)
-                (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        store_free(s);
-}
-
-/* Opens what is to be read: @path itself, or when its first page is gone a mended copy @mended. */
-static int open_damaged(const struct store_options *options, const char *path, const char *mended,
-        const char *good, struct store **ret)
+/* The newest pages are in the write-ahead log: a copy of the database gets them. With a fresh first
+ * page, because a damaged one would keep SQLite from doing so; how well it goes, the rows will
+ * tell. 1, or 0 when there is no log, or negative. */
+static int make_merged(const char *path, const char *merged, const char *good)
 {
         _cleanup_(freep)
-        char *wal = suffixed(path, "-wal"), *mended_wal = suffixed(mended, "-wal");
-        struct store *s = NULL;
+        char *wal = suffixed(path, "-wal"), *merged_wal = suffixed(merged, "-wal");
+        sqlite3 *db = NULL;
         int r;
 
-        if (!wal || !mended_wal)
+        if (!wal || !merged_wal)
                 return -ENOMEM;
-        r = store_open_database(options, path, &s);
-        if (r < 0 && r != -EUCLEAN)
-                return r;
-        if (r == 0 && schema_is_readable(s)) {
-                *ret = s;
-                return 0;
-        }
-        close_untouched(s);
-
-        r = copy_file(path, mended);
+        r = copy_file(wal, merged_wal);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = copy_file(path, merged);
         if (r == 0)
-                r = replace_first_page(mended, good);
-        if (r == 0) {
-                r = copy_file(wal, mended_wal);
-                if (r == -ENOENT)
-                        r = 0;
-        }
+                r = replace_first_page(merged, good);
         if (r < 0)
                 return r;
-        return store_open_database(options, mended, ret);
+        if (sqlite3_open_v2(merged, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+                SQLITE_OK)
+                (void)sqlite3_exec(db,
+                        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA wal_checkpoint (TRUNCATE)", NULL,
+                        NULL, NULL);
+        (void)sqlite3_close(db);
+        return 1;
 }
 
 /* A name that nothing has yet, which @path then has too. */
@@ -465,7 +370,16 @@ static int swap_files(const char *path, const char *made, usec_t real_usec, char
         return 0;
 }
 
-static int fill(struct salvage *v, const char *path, const char *made, const char *mended)
+/* What was committed goes into the file itself: it will be moved without its log. */
+static int checkpoint(struct store *s)
+{
+        return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+                               SQLITE_OK
+                       ? 0
+                       : -EIO;
+}
+
+static int fill(struct salvage *v, const char *path, const char *made, const char *merged)
 {
         struct store_options options = *v->options;
         int r;
@@ -474,22 +388,15 @@ static int fill(struct salvage *v, const char *path, const char *made, const cha
         r = store_open(&options, &v->to);
         if (r != 0)
                 return r < 0 ? r : -EIO;
-        /* The first page must be in the file before it can be copied from there. */
-        (void)sqlite3_wal_checkpoint_v2(v->to->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-        r = open_damaged(v->options, path, mended, made, &v->from);
+        r = checkpoint(v->to);
+        if (r == 0)
+                r = make_merged(path, merged, made);
         if (r < 0)
                 return r;
-        if (store_secret_fits(v->from) == 0)
-                return STORE_WRONG_SECRET;
-        r = copy_all(v);
-        if (r < 0)
-                return r;
-        store_drop_events(v->to);
-        /* Without this the file would only be whole together with its log. */
-        if (sqlite3_wal_checkpoint_v2(v->to->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) !=
-                SQLITE_OK)
-                return -EIO;
-        return 0;
+        r = copy_all(v, r > 0 ? merged : path);
+        if (r == 0)
+                r = checkpoint(v->to);
+        return r;
 }
 
 int store_salvage(const struct store_options *options, usec_t real_usec, struct store **ret,
@@ -497,21 +404,20 @@ int store_salvage(const struct store_options *options, usec_t real_usec, struct 
 {
         _cleanup_(freep)
         char *made = suffixed(options->path, ".salvage"),
-             *mended = suffixed(options->path, ".mended"), *aside = NULL;
+             *merged = suffixed(options->path, ".merged"), *aside = NULL;
         struct salvage v = { .options = options };
         int r;
 
         if (options->vfs || streq(options->path, ":memory:"))
                 return -EOPNOTSUPP;
-        if (!made || !mended)
+        if (!made || !merged)
                 return -ENOMEM;
         remove_database(made);
-        remove_database(mended);
+        remove_database(merged);
 
-        r = fill(&v, options->path, made, mended);
-        close_untouched(v.from);
+        r = fill(&v, options->path, made, merged);
         store_free(v.to);
-        remove_database(mended);
+        remove_database(merged);
         if (r == 0)
                 r = swap_files(options->path, made, real_usec, &aside);
         if (r != 0) {

@@ -27,17 +27,18 @@ static const char *const texts[N_STATEMENTS] = {
                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                             " ON CONFLICT (id) DO NOTHING",
         [SQL_MESSAGE_BY_ID] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?1",
+        [SQL_MESSAGE_PEER] = "SELECT peer FROM message WHERE sequence = ?1",
         [SQL_MESSAGE_END] = "UPDATE message SET state = ?2, security = ?3, done = ?4"
                             " WHERE sequence = ?1",
         [SQL_MESSAGE_END_SEALED] = "UPDATE message SET state = ?2, security = ?3, done = ?4,"
                                    " sealed = ?5 WHERE sequence = ?1",
-        [SQL_MESSAGE_LAST] = "SELECT max(sequence) FROM message",
         [SQL_MESSAGE_FORGET] = "DELETE FROM message WHERE peer = ?1",
         [SQL_MESSAGE_EXPIRE] = "DELETE FROM message WHERE sequence IN (SELECT sequence FROM message"
                                " WHERE done <= ?1 ORDER BY done LIMIT ?2)",
         [SQL_MESSAGE_OLDEST] = "SELECT min(done) FROM message WHERE done IS NOT NULL",
         [SQL_QUEUE_LIST] = "SELECT sequence, id, peer, security, size, size_sent, number"
-                           " FROM queue JOIN message USING (sequence) ORDER BY sequence",
+                           " FROM queue JOIN message USING (sequence) WHERE state = 0"
+                           " ORDER BY sequence",
         [SQL_QUEUE_ADD] = "INSERT INTO queue (sequence, size, size_sent, number)"
                           " VALUES (?1, ?2, 0, ?3)",
         [SQL_QUEUE_DELETE] = "DELETE FROM queue WHERE sequence = ?1",

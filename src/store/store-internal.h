@@ -34,9 +34,9 @@ enum statement {
         SQL_KEY_DELETE,
         SQL_MESSAGE_ADD,
         SQL_MESSAGE_BY_ID,
+        SQL_MESSAGE_PEER,
         SQL_MESSAGE_END,
         SQL_MESSAGE_END_SEALED,
-        SQL_MESSAGE_LAST,
         SQL_MESSAGE_FORGET,
         SQL_MESSAGE_EXPIRE,
         SQL_MESSAGE_OLDEST,
@@ -144,9 +144,6 @@ int store_decode_peer(
         struct store *s, uint64_t number, const void *record, size_t size, struct peer_record *ret);
 int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
         const struct message_record *message, uint64_t sequence); /* into s->sealed */
-/* Of a row of sequence, id, peer, direction, security, state, time, sealed. The text is in
- * s->plain. 0, -EBADMSG when it cannot be read, or negative. */
-int store_decode_message(struct store *s, sqlite3_stmt *q, struct message_record *ret);
 #define MESSAGE_COLUMNS "sequence, id, peer, direction, security, state, time, sealed"
 enum {
         COLUMN_SEQUENCE,
@@ -156,18 +153,65 @@ enum {
         COLUMN_SECURITY,
         COLUMN_STATE,
         COLUMN_TIME,
-        COLUMN_SEALED
+        COLUMN_SEALED,
 };
+/* As it lies in the table; anything may be in it. */
+struct message_row {
+        uint64_t sequence;
+        const void *id;
+        size_t id_size;
+        uint64_t peer;
+        int64_t direction, security, state;
+        usec_t time_usec;
+        const void *sealed;
+        size_t sealed_size;
+};
+/* Of MESSAGE_COLUMNS; valid until the statement moves. */
+struct message_row store_message_row(sqlite3_stmt *q);
+/* The text is in s->plain. 0, -EBADMSG when it cannot be read, or negative. */
+int store_decode_message(
+        struct store *s, const struct message_row *row, struct message_record *ret);
 /* 0 or -EBADMSG. */
 int store_decode_id(sqlite3_stmt *q, int column, struct ulid *ret);
 
 /*
+ * load.c
+ */
+/* Is @sealed the private number of the queued message @sequence? 0, -EBADMSG, -ENOENT, ... */
+int store_proves_number(struct store *s, uint64_t sequence, const void *sealed, size_t size);
+
+/*
+ * change.c
+ */
+/* A row of the queue and its message as they were, sealed. */
+int store_copy_queued(struct store *s, const struct message_row *row, size_t text_size);
+
+/*
+ * pages.c
+ */
+#define STORE_PAGE_SIZE 4096
+
+struct page_value {
+        bool is_number, is_blob; /* neither: NULL */
+        int64_t number;
+        const uint8_t *data; /* of a blob or text */
+        size_t size;
+};
+
+struct page_row {
+        bool is_index;  /* of a table WITHOUT ROWID, or an index */
+        int64_t number; /* else: the row's */
+        struct page_value columns[9];
+        size_t n_columns;
+};
+typedef int (*page_row_fn)(const struct page_row *row, void *userdata);
+/* Calls @fn for everything in the file that looks like a row; a negative return ends it and is
+ * returned. */
+int store_walk_pages(const char *path, page_row_fn fn, void *userdata);
+
+/*
  * open.c
  */
-/* Opens and creates, but believes nothing of what it finds. */
-int store_open_database(const struct store_options *options, const char *path, struct store **ret);
-/* Does the secret open anything of it? 1, 0 (something is there and it does not), or -ENODATA. */
-int store_secret_fits(struct store *s);
 int store_mark_damaged(struct store *s);
 #define DAMAGE_SUFFIX ".damaged"
 
