@@ -579,6 +579,41 @@ static void reset_arrives(struct world *w, struct wire *wire, struct end *end, e
         tell_closed(end, how);
 }
 
+static void put_in(struct world *w, void *userdata)
+{
+        (void)w;
+        machine_set_cable(userdata, true);
+}
+
+static void open_way(struct world *w, void *userdata)
+{
+        (void)w;
+        *(bool *)userdata = false;
+}
+
+/* Misfortune that comes just while two are talking. */
+static void snap(struct world *w, const struct wire *wire)
+{
+        const struct weather *h = &w->weather;
+        int k = (int)random_below(w->random, 2);
+        struct machine *m = wire->ends[k].machine, *other = wire->ends[!k].machine;
+        usec_t later_usec = w->now_usec + random_below(w->random, USEC_PER_MINUTE);
+
+        if (!m || m->is_foreign || !other || m == other)
+                return;
+        if (world_chance(w, h->snap_cable) && !m->is_cut) {
+                machine_set_cable(m, false);
+                world_at(w, later_usec, put_in, m);
+        } else if (world_chance(w, h->snap_way)) {
+                w->is_cut[m->index][other->index] = true;
+                world_at(w, later_usec, open_way, &w->is_cut[m->index][other->index]);
+        } else if (world_chance(w, h->snap_kill)) {
+                machine_kill(m);
+        } else if (world_chance(w, h->snap_power)) {
+                machine_power_off(m);
+        }
+}
+
 void network_event(struct world *w, struct event *e)
 {
         struct wire *wire;
@@ -597,6 +632,10 @@ void network_event(struct world *w, struct event *e)
         }
 
         wire = find_wire(w, e->wire);
+        if (wire) {
+                snap(w, wire);
+                wire = find_wire(w, e->wire);
+        }
         if (!wire)
                 return;
         end = &wire->ends[e->end];

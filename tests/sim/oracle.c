@@ -40,14 +40,15 @@ static struct said *find(struct oracle *o, const struct ulid *id)
         return NULL;
 }
 
-/* Who is meant: addresses are never used again, but a machine may have left this one. */
-static struct machine *who(struct world *w, const struct endpoint *address, const char *name)
+/* Who is meant: a machine may have left this address, but none is used again. */
+static struct machine *who(struct world *w, const struct endpoint *address)
 {
         struct machine *m = world_machine_at(w, address);
 
         for (unsigned i = 0; !m && i < w->n_machines; i++)
-                if (name_equal(w->machines[i].username, name))
-                        m = &w->machines[i];
+                for (size_t k = 0; k < w->machines[i].n_former; k++)
+                        if (endpoint_same_address(&w->machines[i].former[k], address))
+                                return &w->machines[i];
         return m;
 }
 
@@ -61,7 +62,7 @@ static void said(struct machine *m, const struct message_record *r)
 {
         struct world *w = m->world;
         struct oracle *o = w->oracle;
-        struct machine *to = who(w, &r->endpoint, r->name);
+        struct machine *to = who(w, &r->endpoint);
         struct said *s = calloc(1, sizeof *s);
 
         assert(s);
@@ -138,7 +139,7 @@ static void received(struct machine *m, const struct message_record *r)
 {
         struct world *w = m->world;
         struct oracle *o = w->oracle;
-        struct machine *from = who(w, &r->endpoint, r->name);
+        struct machine *from = who(w, &r->endpoint);
 
         if (!from || from->is_foreign)
                 return;
@@ -264,7 +265,7 @@ void oracle_started(struct machine *m)
                 world_fail(w, "%c: node_list_users() fails", m->letter);
         memset(o->is_blocked[m->index], 0, sizeof o->is_blocked[m->index]);
         for (size_t i = 0; i < n_users; i++) {
-                const struct machine *other = who(w, &users[i].endpoint, users[i].name);
+                const struct machine *other = world_machine_at(w, &users[i].endpoint);
 
                 if (other && users[i].blocked)
                         o->is_blocked[m->index][other->index] = true;
@@ -357,6 +358,12 @@ void oracle_blocked(struct machine *m, const struct machine *other, bool block)
         o->refused_usec[m->index][other->index] = m->world->now_usec;
 }
 
+void oracle_moved(struct machine *m)
+{
+        for (unsigned i = 0; i < m->world->n_machines; i++)
+                oracle_blocked(&m->world->machines[i], m, false);
+}
+
 void oracle_forgot(struct machine *m, const struct machine *other)
 {
         struct oracle *o = m->world->oracle;
@@ -394,7 +401,9 @@ void oracle_settled(struct world *w)
         for (size_t i = 0; i < o->n_said; i++) {
                 const struct said *s = o->said[i];
 
-                if (s->state == MESSAGE_QUEUED && !w->machines[s->to].is_foreign)
+                /* A queue is bound to a name, which may be another now. */
+                if (s->state == MESSAGE_QUEUED && !w->machines[s->to].is_foreign &&
+                        s->time_usec > w->machines[s->to].renamed_usec)
                         world_fail(w, "%c still keeps \"%.20s\" for %c",
                                 w->machines[s->from].letter, s->text, w->machines[s->to].letter);
         }

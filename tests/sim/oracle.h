@@ -67,6 +67,8 @@ void oracle_forget_call(struct machine *m, uint64_t call);
 void oracle_replied(struct machine *m, uint64_t call);
 /* @m blocks or unblocks, or forgets once, what @other says. */
 void oracle_blocked(struct machine *m, const struct machine *other, bool block);
+/* To another address: nobody blocks what is there. */
+void oracle_moved(struct machine *m);
 void oracle_forgot(struct machine *m, const struct machine *other);
 /* After a long time without any fault: nothing waits, all see all. */
 void oracle_settled(struct world *w);

@@ -15,6 +15,8 @@
 #include "core/crypto/crypto.h"
 #include "tests/sim/oracle.h"
 
+#define NAMES_MAX 3
+
 enum {
         FAULT_LOSS = 1 << 0,
         FAULT_SPLIT = 1 << 1,
@@ -120,14 +122,28 @@ static void cancel_one(struct run *r, struct machine *m)
         }
 }
 
-static void block_one(struct machine *m, const struct machine *other, bool block)
+/* The names that a machine may have; the last is that of the beginning. */
+static const char *name_of(const struct run *r, const struct machine *m, unsigned k, char *buffer)
 {
-        char word[WORD_SIZE], address[ENDPOINT_STRING_MAX];
+        if (k < NAMES_MAX)
+                (void)snprintf(buffer, USERNAME_SIZE_MAX + 1, "%.12s-%u", r->names[m->index], k);
+        else
+                (void)snprintf(buffer, USERNAME_SIZE_MAX + 1, "%s", r->names[m->index]);
+        return buffer;
+}
 
-        (void)snprintf(word, sizeof word, "%s@%s", other->username,
-                endpoint_format_address(&other->address, address));
-        machine_begin(m);
-        if (node_block(m->node, word, block, machine_now(m), NULL) == 0)
+static void block_one(struct run *r, struct machine *m, const struct machine *other, bool block)
+{
+        char word[WORD_SIZE], address[ENDPOINT_STRING_MAX], name[USERNAME_SIZE_MAX + 1];
+        bool is_done = false;
+
+        for (unsigned k = 0; k <= NAMES_MAX; k++) {
+                (void)snprintf(word, sizeof word, "%s@%s", name_of(r, other, k, name),
+                        endpoint_format_address(&other->address, address));
+                machine_begin(m);
+                is_done |= node_block(m->node, word, block, machine_now(m), NULL) == 0;
+        }
+        if (is_done)
                 oracle_blocked(m, other, block);
 }
 
@@ -136,7 +152,10 @@ static void rename_one(struct run *r, struct machine *m, const char *name)
         machine_begin(m);
         if (node_set_username(m->node, name, machine_now(m), NULL) != 0)
                 world_fail(r->world, "%c: node_set_username() fails", m->letter);
+        if (streq(m->username, name))
+                return;
         memcpy(m->username, name, strlen(name) + 1);
+        m->renamed_usec = m->world->now_usec;
 }
 
 static void forget_one(struct machine *m, const struct machine *other)
@@ -157,12 +176,12 @@ static void meddle(struct run *r, struct machine *m, const struct machine *other
                 cancel_one(r, m);
                 return;
         case 2:
-                block_one(m, other, true);
+                block_one(r, m, other, true);
                 return;
         case 3:
         case 4:
                 for (unsigned i = 0; i < r->n_nodes; i++)
-                        block_one(m, &r->world->machines[i], false);
+                        block_one(r, m, &r->world->machines[i], false);
                 return;
         case 5:
                 machine_begin(m);
@@ -199,7 +218,7 @@ static void tick_user(struct world *w, void *userdata)
 
 static void move(struct run *r, struct machine *m)
 {
-        if (r->host_last < 250)
+        if (r->host_last < 250 && m->n_former < ELEMENTSOF(m->former))
                 machine_move(m, 1, ++r->host_last);
 }
 
@@ -254,6 +273,14 @@ static void set_weather(struct run *r, struct weather *ret)
                 ret->split = (unsigned)below(r, 1000);
         if (r->faults & FAULT_CRASH)
                 ret->crash = (unsigned)below(r, 10);
+        if (r->faults & FAULT_CABLE)
+                ret->snap_cable = (unsigned)below(r, 10);
+        if (r->faults & FAULT_ONEWAY)
+                ret->snap_way = (unsigned)below(r, 10);
+        if (r->faults & FAULT_CRASH)
+                ret->snap_kill = (unsigned)below(r, 10);
+        if (r->faults & FAULT_POWER)
+                ret->snap_power = (unsigned)below(r, 10);
         if (r->faults & FAULT_BATCH)
                 ret->turn_usec = below(r, 100 * USEC_PER_MSEC);
 }
@@ -262,7 +289,12 @@ static void repair(struct run *r)
 {
         struct world *w = r->world;
 
-        w->weather.loss = w->weather.duplicate = w->weather.crash = 0;
+        w->weather = (struct weather){
+                .latency_usec_min = w->weather.latency_usec_min,
+                .latency_usec_max = w->weather.latency_usec_max,
+                .split = w->weather.split,
+                .turn_usec = w->weather.turn_usec,
+        };
         memset(w->is_cut, 0, sizeof w->is_cut);
         for (unsigned i = 0; i < r->n_nodes; i++) {
                 struct machine *m = &w->machines[i];

@@ -318,8 +318,11 @@ void machine_set_cable(struct machine *m, bool is_in)
 
 void machine_move(struct machine *m, unsigned lan, unsigned host)
 {
+        if (m->n_former < ELEMENTSOF(m->former))
+                m->former[m->n_former++] = m->address;
         m->lan = lan;
         m->address = endpoint_ipv4(10, 0, (uint8_t)lan, (uint8_t)host, 0);
+        oracle_moved(m);
         trace_line(m->world, "%c moves to 10.0.%u.%u", m->letter, lan, host);
         if (m->node)
                 tell_network(m);

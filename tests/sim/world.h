@@ -44,6 +44,8 @@ struct weather {
         unsigned split;     /* of reads, cut at a random place */
         usec_t turn_usec;   /* inputs of so long a time may end in one turn */
         unsigned crash;     /* of turns with changes, at a random place */
+        /* Of events of a connection: what strikes one of its ends just then. */
+        unsigned snap_cable, snap_way, snap_power, snap_kill;
 };
 
 /* A connection as one of its machines sees it. */
@@ -87,8 +89,11 @@ struct machine {
         char letter; /* in the trace */
         char username[USERNAME_SIZE_MAX + 1];
         char id[ID_STRING_SIZE];
-        char *path; /* of the database */
+        usec_t renamed_usec; /* when it took another name last */
+        char *path;          /* of the database */
         struct endpoint address;
+        struct endpoint former[32]; /* addresses that it had */
+        size_t n_former;
         unsigned lan; /* segment that its broadcasts reach */
         int64_t real_offset_usec;
         struct node_options options;

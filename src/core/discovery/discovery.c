@@ -43,8 +43,14 @@ bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t no
 
 static void place(struct discovery *d, struct neighbour *b, enum presence presence)
 {
+        struct list *after = &d->by_age[presence];
+
         list_remove(&b->aged);
-        list_append(&d->by_age[presence], &b->aged);
+        /* Nearly always at the end. Of those offline nobody waits for the next. */
+        while (presence != PRESENCE_OFFLINE && after->prev != &d->by_age[presence] &&
+                container_of(after->prev, struct neighbour, aged)->heard_usec > b->heard_usec)
+                after = after->prev;
+        list_append(after, &b->aged);
         d->n_online += (presence == PRESENCE_ONLINE) - (b->presence == PRESENCE_ONLINE);
         b->presence = presence;
 }

@@ -49,7 +49,7 @@ void discovery_done(struct discovery *d);
 bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t now_usec);
 
 /* Starts watching @b, last heard at @heard_usec; its presence follows from that. With many at once
- * call it in the order of heard_usec. */
+ * it is quicker in the order of heard_usec. */
 void discovery_add(struct discovery *d, struct neighbour *b, usec_t heard_usec, usec_t now_usec);
 void discovery_remove(struct discovery *d, struct neighbour *b);
 /* Heard just now: online. */

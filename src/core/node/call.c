@@ -122,7 +122,8 @@ static int check_peer(const struct node *n, const struct peer *peer, enum securi
         if (peer->record.cannot_chat)
                 return refuse(ret_refusal, REFUSAL_CANNOT_CHAT,
                         "%s runs a program that shares files on this port and cannot chat.", name);
-        if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND || peer->record.memory.no_key))
+        if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND ||
+                                 (peer->record.memory.no_key && !peer->record.has_id)))
                 return refuse(ret_refusal, REFUSAL_NOT_SECURE,
                         "The program of %s understands plain text only: ask for plain text if "
                         "everybody "
@@ -226,6 +227,8 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
         r = node_deliver(n, peer, now);
         if (r < 0)
                 return r;
+        /* It may have been passed on to another one of that name. */
+        peer = container_of(q->outbox, struct peer, outbox);
         return reply_later(n, call, &id, options->wait_usec, peer, now);
 }
 
@@ -272,7 +275,7 @@ int node_block(
         peer->record.blocked = block;
         peer_touch(&n->peers, peer);
         if (!block)
-                return node_deliver(n, peer, now);
+                return node_deliver_named(n, peer->record.name, now);
         return node_delivery_abort(n, peer);
 }
 

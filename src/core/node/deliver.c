@@ -25,8 +25,9 @@ struct endpoint peer_endpoint(const struct peer *peer)
 
 enum dialect peer_dialect(const struct peer *peer)
 {
-        return peer->record.heard_classic || peer->record.second_port == 0 ? DIALECT_CLASSIC
-                                                                           : DIALECT_SECOND;
+        bool is_classic = peer->record.heard_classic || peer->record.has_id;
+
+        return is_classic || peer->record.second_port == 0 ? DIALECT_CLASSIC : DIALECT_SECOND;
 }
 
 struct queued *node_queued(const struct node *n, const struct ulid *id)
@@ -100,14 +101,44 @@ static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
         return usec_add(n->discovery.first_announce_usec, FIRST_CHAT_HOLD_USEC);
 }
 
+/* The only one of this name who is here, if something may be sent to him. */
+static struct peer *heir_of(const struct node *n, const struct peer *peer)
+{
+        struct peer *heir = NULL;
+
+        for (struct peer *i = peers_next_named(&n->peers, peer->record.name, NULL); i;
+                i = peers_next_named(&n->peers, peer->record.name, i)) {
+                if (!peer_is_present(i))
+                        continue;
+                if (heir)
+                        return NULL; /* two of that name are here: whose is it? */
+                heir = i;
+        }
+        return heir && !heir->record.blocked && !heir->record.cannot_chat ? heir : NULL;
+}
+
+/* What waits for somebody absent goes to the one who is here under his name: he has moved. */
+static int pass_on(struct node *n, struct peer *peer, struct now now)
+{
+        struct peer *heir = heir_of(n, peer);
+
+        if (!heir)
+                return 0;
+        outbox_move(&heir->outbox, &peer->outbox);
+        peer_queue_changed(&n->peers, peer);
+        peer_queue_changed(&n->peers, heir);
+        return node_deliver(n, heir, now);
+}
+
 int node_deliver(struct node *n, struct peer *peer, struct now now)
 {
         struct queued *q = outbox_first(&peer->outbox);
         usec_t due_usec;
 
-        if (!q || peer->delivery || peer->record.blocked || peer->record.cannot_chat ||
-                !peer_is_present(peer))
+        if (!q || peer->delivery || peer->record.blocked || peer->record.cannot_chat)
                 return 0;
+        if (!peer_is_present(peer))
+                return pass_on(n, peer, now);
 
         due_usec = MAX(peer->outbox.retry_usec, hold_until_usec(n, peer));
         if (due_usec > now.mono_usec) {
@@ -122,6 +153,18 @@ int node_deliver(struct node *n, struct peer *peer, struct now now)
         peer->delivery->queued = q;
         return agenda_add_effect(
                 &n->agenda, &(struct effect){ .type = EFFECT_LOAD, .load = { .id = q->id } });
+}
+
+int node_deliver_named(struct node *n, const char *name, struct now now)
+{
+        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
+                i = peers_next_named(&n->peers, name, i)) {
+                int r = node_deliver(n, i, now);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 int node_deliver_due(struct node *n, struct now now)
@@ -139,33 +182,16 @@ int node_deliver_due(struct node *n, struct now now)
         return 0;
 }
 
-int node_adopt_queue(struct node *n, struct peer *peer, struct now now)
-{
-        const char *name = peer->record.name;
-
-        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
-                i = peers_next_named(&n->peers, name, i))
-                if (i != peer && peer_is_present(i))
-                        return 0; /* two of that name are here: whose is it? */
-
-        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
-                i = peers_next_named(&n->peers, name, i)) {
-                if (i == peer || i->outbox.n == 0 || i->delivery || i->record.blocked)
-                        continue;
-                outbox_move(&peer->outbox, &i->outbox);
-                peer_queue_changed(&n->peers, i);
-                peer_queue_changed(&n->peers, peer);
-        }
-        return node_deliver(n, peer, now);
-}
-
 /* It did not go: the queue rests, and who waits for an answer gets it. */
 static int rest(struct node *n, struct peer *peer, struct now now)
 {
+        int r;
+
         delivery_free(peer);
         outbox_failed(&peer->outbox, n->random, now.mono_usec);
         n->retry_usec = usec_min(n->retry_usec, peer->outbox.retry_usec);
-        return node_answer_queued(n, &peer->outbox);
+        r = node_answer_queued(n, &peer->outbox);
+        return r < 0 || peer_is_present(peer) ? r : node_deliver(n, peer, now);
 }
 
 static int fail(struct node *n, struct peer *peer, const char *reason, struct now now)
@@ -259,7 +285,8 @@ int node_delivery_result(
                 return rest(n, peer, now);
         case LEGACY_NO_KEY:
         case LEGACY_NOT_UNDERSTOOD:
-                if (++peer->n_no_key < NO_KEY_MAX)
+                /* One of ours knows how; something else is wrong with it now. */
+                if (peer->record.has_id || ++peer->n_no_key < NO_KEY_MAX)
                         return rest(n, peer, now);
                 peer->n_no_key = 0;
                 return fail(n, peer, "NotSecure", now);

@@ -88,13 +88,29 @@ int node_emit_peer(struct node *n, struct peer *peer)
                 &n->agenda, &(struct change){ .type = CHANGE_PEER, .peer = peer->record });
 }
 
+/* Only blocked ones are here at this address: another name does not free them. */
+static bool is_blocked_here(const struct node *n, const struct endpoint *e)
+{
+        bool is_blocked = false;
+
+        for (struct peer *i = peers_next_at(&n->peers, e, NULL); i;
+                i = peers_next_at(&n->peers, e, i)) {
+                if (!peer_is_present(i))
+                        continue;
+                if (!i->record.blocked)
+                        return false;
+                is_blocked = true;
+        }
+        return is_blocked;
+}
+
 /* Adds a peer, if need be in the place of somebody who left no trace. Outcome 1: no room. */
-static int add_peer(
-        struct node *n, const struct peer_record *record, struct now now, struct peer **ret)
+static int add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret)
 {
         uint64_t gone;
         int r;
 
+        record->blocked = is_blocked_here(n, &record->endpoint);
         r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
         if (r == -ENOBUFS && n->peers.by_number.n >= n->peers.n_max) {
                 r = peers_evict(&n->peers, &gone);
@@ -126,13 +142,13 @@ static int add_peer(
         (*ret)->is_new = true;
         peer_presence_changed(&n->peers, *ret);
         /* Its row comes before whatever refers to it. */
-        return node_emit_peer(n, *ret);
+        r = node_emit_peer(n, *ret);
+        return r < 0 ? r : node_deliver_named(n, record->name, now);
 }
 
 static int heard(struct node *n, struct peer *peer, struct now now)
 {
         enum presence before = peer->neighbour.presence;
-        int r;
 
         peer->record.heard_usec = now.real_usec;
         discovery_hear(&n->discovery, &peer->neighbour, now.mono_usec);
@@ -141,10 +157,7 @@ static int heard(struct node *n, struct peer *peer, struct now now)
 
         peer_presence_changed(&n->peers, peer);
         outbox_awake(&peer->outbox);
-        r = node_adopt_queue(n, peer, now);
-        if (r < 0)
-                return r;
-        return node_deliver(n, peer, now);
+        return node_deliver_named(n, peer->record.name, now);
 }
 
 static bool is_own(const struct node *n, const struct endpoint *from, const struct announce *a)
@@ -165,22 +178,55 @@ static struct peer *unnamed_at(const struct node *n, const struct endpoint *from
         return peers_at(&n->peers, from, endpoint_format_address(from, address));
 }
 
+/* The one of ours at this address who called himself otherwise so far. */
+static struct peer *renamed_at(
+        const struct node *n, const struct endpoint *from, const struct announce *a)
+{
+        for (struct peer *i = peers_next_at(&n->peers, from, NULL); i && a->id[0];
+                i = peers_next_at(&n->peers, from, i))
+                if (streq(i->id, a->id))
+                        return i;
+        return NULL;
+}
+
+/* Who is not known by this name at this address, but is by another: he gets it. */
+static int rename_peer(
+        struct node *n, const struct endpoint *from, const struct announce *a, struct peer **ret)
+{
+        struct peer *peer = unnamed_at(n, from) ?: renamed_at(n, from, a);
+        int r;
+
+        if (!peer)
+                return 0;
+        r = peers_rename(&n->peers, peer, a->username);
+        if (r < 0)
+                return r;
+        peer_touch(&n->peers, peer);
+        peer->presence_told = PRESENCE_OFFLINE; /* under this name nothing was told */
+        *ret = peer;
+        return 0;
+}
+
 /* What an announcement says of a peer. True when its record is another now. */
 static bool take_announce(
         struct peer_record *record, enum dialect dialect, const struct announce *a)
 {
         struct peer_record before = *record;
 
-        if (dialect == DIALECT_CLASSIC) {
-                record->heard_classic = true;
-                record->endpoint.port = a->port ?: ENDPOINT_PORT_DEFAULT;
-        } else {
-                record->second_port = a->port ?: ENDPOINT_PORT_DEFAULT;
-        }
+        uint16_t port = a->port ?: ENDPOINT_PORT_DEFAULT;
+
         memcpy(record->name, a->username, strlen(a->username) + 1);
         record->has_id = record->has_id || a->id[0];
-        record->cannot_chat = a->cannot_chat;
-        record->memory.has_uuid = a->has_uuid;
+        if (dialect == DIALECT_SECOND)
+                record->second_port = port;
+        /* Ours take both dialects at one port. */
+        if (dialect == DIALECT_CLASSIC || record->has_id)
+                record->endpoint.port = port;
+        if (dialect == DIALECT_CLASSIC) {
+                record->heard_classic = true;
+                record->cannot_chat = a->cannot_chat;
+                record->memory.has_uuid = a->has_uuid;
+        }
 
         return !streq(before.name, record->name) ||
                !endpoint_equal(&before.endpoint, &record->endpoint) ||
@@ -209,13 +255,9 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
 
         peer = peers_at(&n->peers, from, a.username);
         if (!peer) {
-                peer = unnamed_at(n, from);
-                if (peer) {
-                        r = peers_rename(&n->peers, peer, a.username);
-                        if (r < 0)
-                                return r;
-                        peer_touch(&n->peers, peer);
-                }
+                r = rename_peer(n, from, &a, &peer);
+                if (r < 0)
+                        return r;
         }
         if (!peer) {
                 struct peer_record record = { .endpoint = *from, .heard_usec = now.real_usec };
@@ -223,16 +265,14 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
                 record.endpoint.port = ENDPOINT_PORT_DEFAULT;
                 (void)take_announce(&record, dialect, &a);
                 r = add_peer(n, &record, now, &peer);
-                if (r != 0)
-                        return r < 0 ? r : 0;
-                r = node_adopt_queue(n, peer, now);
-                if (r < 0)
-                        return r;
-                return node_deliver(n, peer, now);
+                if (r == 0)
+                        memcpy(peer->id, a.id, sizeof peer->id);
+                return r > 0 ? 0 : r;
         }
 
         if (take_announce(&peer->record, dialect, &a))
                 peer_touch(&n->peers, peer);
+        memcpy(peer->id, a.id, sizeof peer->id);
         return heard(n, peer, now);
 }
 
@@ -268,13 +308,15 @@ int node_hear_from(struct node *n, const struct endpoint *remote, const char *hi
                         memcpy(record.name, hint, strlen(hint) + 1);
                 else
                         (void)snprintf(record.name, sizeof record.name, "%.64s", address);
-                r = add_peer(n, &record, now, &peer);
-                if (r != 0)
-                        return r;
+                r = add_peer(n, &record, now, ret);
+                return r;
         }
 
         *ret = peer;
-        return heard(n, peer, now);
+        /* He can be reached, so what rests need not. */
+        outbox_awake(&peer->outbox);
+        r = heard(n, peer, now);
+        return r < 0 ? r : node_deliver(n, peer, now);
 }
 
 int node_age(struct node *n, struct now now)
@@ -286,17 +328,12 @@ int node_age(struct node *n, struct now now)
                 struct peer *peer = container_of(b, struct peer, neighbour);
 
                 peer_presence_changed(&n->peers, peer);
-                if (b->presence != PRESENCE_OFFLINE || peer->outbox.n == 0)
+                if (b->presence != PRESENCE_OFFLINE)
                         continue;
                 /* Somebody of that name may be here at another address. */
-                for (struct peer *i = peers_next_named(&n->peers, peer->record.name, NULL); i;
-                        i = peers_next_named(&n->peers, peer->record.name, i)) {
-                        if (i == peer || !peer_is_present(i))
-                                continue;
-                        r = node_adopt_queue(n, i, now);
-                        if (r < 0)
-                                return r;
-                }
+                r = node_deliver_named(n, peer->record.name, now);
+                if (r < 0)
+                        return r;
         }
         return 0;
 }

@@ -106,10 +106,11 @@ struct link *node_link(const struct node *n, uint64_t number);
 /* Where and in which dialect a peer is reached. */
 struct endpoint peer_endpoint(const struct peer *peer);
 enum dialect peer_dialect(const struct peer *peer);
-/* Starts what can be started now for @peer. */
+/* Starts what can be started now for @peer; if he is absent, for the only one who is here under his
+ * name, to whom all that waits goes then. */
 int node_deliver(struct node *n, struct peer *peer, struct now now);
-/* What waits for an absent bearer of @peer's name goes to @peer, who is here. */
-int node_adopt_queue(struct node *n, struct peer *peer, struct now now);
+/* The same for all of this name: somebody has come, gone, or is no longer blocked. */
+int node_deliver_named(struct node *n, const char *name, struct now now);
 int node_deliver_due(struct node *n, struct now now);
 int node_delivery_connected(struct node *n, struct link *link, struct now now);
 int node_delivery_result(

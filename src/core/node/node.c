@@ -103,8 +103,10 @@ int node_restore_peer(struct node *n, const struct peer_record *record, struct n
         struct peer *peer;
         int r;
 
+        /* Heard later than now: the clock was set, and nothing is known. */
         age_usec = usec_sub(now.real_usec, record->heard_usec);
-        if (record->heard_usec > 0 && age_usec < now.mono_usec)
+        if (record->heard_usec > 0 && record->heard_usec <= now.real_usec &&
+                age_usec < now.mono_usec)
                 heard_usec = now.mono_usec - age_usec;
         r = peers_add(&n->peers, record, heard_usec, now.mono_usec, &peer);
         if (r < 0)
