@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * SendMessage: who waits for an answer, how many may, and who has left
+ *
+ * The broker tells who a caller is only when asked, and asking takes a round trip, which no handler
+ * waits for. So a caller is charged by itself until it is known, and by its uid from then on; only
+ * when so many calls wait that its uid might matter does a call of an unknown one wait unread.
+ */
+#include <stdio.h>
+
+#include "base/list.h"
+#include "bus/names.h"
+#include "daemon/bus-private.h"
+#include "os/log.h"
+
+struct call {
+        struct list list; /* in bus.calls */
+        uint64_t number;
+        sd_bus_message *message;
+        struct caller *caller;
+        bool may_wait; /* charged to the caller */
+        bool is_new;   /* not committed yet */
+};
+
+static int send_message(
+        struct bus *b, sd_bus_message *message, struct caller *caller, sd_bus_error *error);
+
+/*
+ * Callers
+ */
+static void call_free(struct bus *b, struct call *c)
+{
+        c->caller->n_calls--;
+        if (c->may_wait) {
+                c->caller->n_waiting--;
+                b->n_waiting--;
+        }
+        list_remove(&c->list);
+        sd_bus_message_unref(c->message);
+        free(c);
+}
+
+static void forget_calls(struct bus *b, const struct caller *caller)
+{
+        list_for_each_safe (i, &b->calls) {
+                struct call *c = container_of(i, struct call, list);
+
+                if (c->caller != caller)
+                        continue;
+                node_forget_call(b->manager->node, c->number);
+                call_free(b, c);
+        }
+}
+
+static void forget_unread(struct caller *caller)
+{
+        list_for_each_safe (i, &caller->unread) {
+                struct held *h = container_of(i, struct held, list);
+
+                list_remove(i);
+                sd_bus_message_unref(h->message);
+                free(h);
+        }
+}
+
+/* It has left, or is not needed any more. */
+static void caller_free(struct caller *caller)
+{
+        struct bus *b = caller->bus;
+
+        bus_searches_forget(b, caller);
+        forget_calls(b, caller);
+        forget_unread(caller);
+        list_remove(&caller->list);
+        b->n_callers--;
+        sd_bus_slot_unref(caller->query);
+        sd_bus_slot_unref(caller->match);
+        free(caller->name);
+        free(caller);
+}
+
+void bus_forget_callers(struct bus *b)
+{
+        list_for_each_safe (i, &b->callers)
+                caller_free(container_of(i, struct caller, list));
+}
+
+static bool caller_is_idle(const struct caller *c)
+{
+        return c->n_calls == 0 && c->n_searches == 0 && list_is_empty(&c->unread);
+}
+
+/* Callers that have nothing to wait for are kept for their next call, but not too many. */
+static void drop_idle(struct bus *b)
+{
+        struct list *i = b->callers.prev;
+
+        while (b->n_callers > CALLERS_IDLE_MAX && i != b->callers.next) {
+                struct caller *c = container_of(i, struct caller, list);
+
+                i = i->prev;
+                if (caller_is_idle(c))
+                        caller_free(c);
+        }
+}
+
+int bus_get_caller(struct bus *b, sd_bus_message *message, struct caller **ret)
+{
+        const char *name = sd_bus_message_get_sender(message);
+        struct caller *c;
+
+        if (!name)
+                return -EINVAL;
+        list_for_each (i, &b->callers) {
+                c = container_of(i, struct caller, list);
+                if (streq(c->name, name)) {
+                        list_remove(i);
+                        list_append(b->callers.next, i); /* before the first: now it is the first */
+                        *ret = c;
+                        return 0;
+                }
+        }
+
+        c = calloc(1, sizeof *c);
+        if (!c)
+                return -ENOMEM;
+        c->name = strdup(name);
+        if (!c->name) {
+                free(c);
+                return -ENOMEM;
+        }
+        c->bus = b;
+        list_init(&c->unread);
+        list_append(b->callers.next, &c->list);
+        b->n_callers++;
+        *ret = c;
+        return 0;
+}
+
+/* Calls that the uid of @caller waits for, as far as it is known. */
+static size_t count_waiting(const struct bus *b, const struct caller *caller)
+{
+        size_t n = 0;
+
+        if (!caller->is_known)
+                return caller->n_waiting;
+        list_for_each (i, &b->callers) {
+                const struct caller *c = container_of(i, struct caller, list);
+
+                if (c->is_known && c->uid == caller->uid)
+                        n += c->n_waiting;
+        }
+        return n;
+}
+
+static void read_unread(struct caller *caller)
+{
+        while (!list_is_empty(&caller->unread)) {
+                struct held *h = container_of(list_first(&caller->unread), struct held, list);
+                _cleanup_(sd_bus_error_free)
+                sd_bus_error error = SD_BUS_ERROR_NULL;
+                int r;
+
+                list_remove(&h->list);
+                r = send_message(caller->bus, h->message, caller, &error);
+                if (r < 0)
+                        (void)sd_bus_reply_method_errno(h->message, r, &error);
+                sd_bus_message_unref(h->message);
+                free(h);
+        }
+}
+
+static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        struct caller *caller = userdata;
+        uint32_t uid;
+
+        caller->query = sd_bus_slot_unref(caller->query);
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+                sd_bus_message_read(reply, "u", &uid) < 0) {
+                caller_free(caller); /* it was gone before we asked */
+                return 0;
+        }
+        caller->uid = uid;
+        caller->is_known = true;
+        read_unread(caller);
+        bus_searches_wake(caller->bus);
+        return 0;
+}
+
+static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+        const char *name, *old, *new;
+
+        if (sd_bus_message_read(signal, "sss", &name, &old, &new) >= 0 && !new[0])
+                caller_free(userdata);
+        return 0;
+}
+
+/* A broker that takes no more matches is no reason to lose the connection, which is what happens
+ * without this. */
+static int on_match(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return 0;
+}
+
+void bus_ask_caller(struct caller *c)
+{
+        _cleanup_(freep)
+        char *match = NULL;
+        sd_bus *connection = c->bus->connection;
+        int r;
+
+        if (c->is_asked)
+                return;
+        c->is_asked = true;
+        if (asprintf(&match,
+                    "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                    "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='%s'",
+                    c->name) < 0)
+                return;
+        /* In this order nothing is missed: it is there when it is asked about, or its end is heard.
+         */
+        r = sd_bus_add_match_async(connection, &c->match, match, on_owner_changed, on_match, c);
+        if (r >= 0)
+                r = sd_bus_call_method_async(connection, &c->query, "org.freedesktop.DBus",
+                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixUser",
+                        on_uid, c, "s", c->name);
+        if (r < 0)
+                log_debug_errno(r, "Failed to ask the bus about %s: %m", c->name);
+}
+
+/*
+ * Calls
+ */
+static int hold_unread(struct caller *caller, sd_bus_message *message)
+{
+        struct held *h = calloc(1, sizeof *h);
+
+        if (!h)
+                return -ENOMEM;
+        h->message = sd_bus_message_ref(message);
+        list_append(&caller->unread, &h->list);
+        bus_ask_caller(caller);
+        return 1;
+}
+
+/* The word after "security": what is accepted at least. Words for more than a classic peer can give
+ * are refused with NotSecure, for that is the answer. */
+static int parse_security(const char *word, struct send_options *o, sd_bus_error *error)
+{
+        static const char *const better[] = { "encrypted", "certified", "verified" };
+        int security = security_from_word(word);
+
+        if (security >= 0) {
+                o->security = security;
+                return 0;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(better); i++)
+                if (streq(word, better[i]))
+                        return bus_set_error(error, BUS_NOT_SECURE,
+                                "Nobody here can be sent %s messages: \"legacy\" is the best.",
+                                word);
+        return bus_set_error(error, BUS_INVALID_ARGS,
+                "\"%.100s\" is no word for security: \"legacy\" or \"plain\".", word);
+}
+
+static int read_option(sd_bus_message *message, struct send_options *o, sd_bus_error *error)
+{
+        const char *name, *word, *type;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r >= 0)
+                r = sd_bus_message_peek_type(message, NULL, &type);
+        if (r < 0)
+                return r;
+        if (streq(name, "security") && streq(type, "s")) {
+                r = sd_bus_message_read(message, "v", "s", &word);
+                return r < 0 ? r : parse_security(word, o, error);
+        }
+        if (streq(name, "number") && streq(type, "s"))
+                return sd_bus_message_read(message, "v", "s", &o->number);
+        if (streq(name, "wait-usec") && streq(type, "t")) {
+                r = sd_bus_message_read(message, "v", "t", &o->wait_usec);
+                o->wait_usec = usec_min(o->wait_usec, P2PCHAT_BUS_WAIT_USEC_MAX);
+                return r;
+        }
+        return bus_set_error(error, BUS_INVALID_ARGS,
+                "Option \"%.100s\" of type %.20s is not known; there are security (s), wait-usec "
+                "(t) and number (s).",
+                name, type);
+}
+
+static int read_options(sd_bus_message *message, struct send_options *o, sd_bus_error *error)
+{
+        int r;
+
+        if (!sd_bus_message_has_signature(message, "ssa{sv}"))
+                return 0;
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = read_option(message, o, error);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(message);
+        }
+        return r;
+}
+
+static int call_new(struct bus *b, sd_bus_message *message, struct caller *caller, bool may_wait,
+        struct call **ret)
+{
+        struct call *c = calloc(1, sizeof *c);
+
+        if (!c)
+                return -ENOMEM;
+        *c = (struct call){
+                .number = ++b->call_last,
+                .message = sd_bus_message_ref(message),
+                .caller = caller,
+                .may_wait = may_wait,
+                .is_new = true,
+        };
+        caller->n_calls++;
+        if (may_wait) {
+                caller->n_waiting++;
+                b->n_waiting++;
+        }
+        list_append(&b->calls, &c->list);
+        *ret = c;
+        return 0;
+}
+
+static int send_message(
+        struct bus *b, sd_bus_message *message, struct caller *caller, sd_bus_error *error)
+{
+        struct send_options options = { .security = -1, .wait_usec = P2PCHAT_BUS_WAIT_USEC };
+        struct manager *m = b->manager;
+        struct refusal refusal;
+        const char *word, *text;
+        struct call *call;
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &word, &text);
+        if (r >= 0)
+                r = read_options(message, &options, error);
+        if (r < 0)
+                return r;
+        r = bus_check_space(m, error);
+        if (r < 0)
+                return r;
+
+        if (count_waiting(b, caller) >= P2PCHAT_BUS_CALLS_MAX)
+                options.wait_usec = 0;
+        r = call_new(b, message, caller, options.wait_usec > 0, &call);
+        if (r < 0)
+                return r;
+        r = manager_take(m, node_send(m->node, call->number, word, text, strlen(text), &options,
+                                    manager_now(m), &refusal));
+        if (r == 0)
+                return 1; /* EFFECT_REPLY answers */
+        call_free(b, call);
+        return r < 0 ? r : bus_set_refusal(error, r, &refusal);
+}
+
+int bus_send_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct bus *b = userdata;
+        struct caller *caller;
+        int r;
+
+        r = bus_get_caller(b, message, &caller);
+        if (r < 0)
+                return r;
+        drop_idle(b);
+        if (!caller->is_known &&
+                (b->n_waiting >= P2PCHAT_BUS_CALLS_MAX || !list_is_empty(&caller->unread)))
+                return hold_unread(caller, message);
+        return send_message(b, message, caller, error);
+}
+
+static struct call *find_call(struct bus *b, uint64_t number)
+{
+        list_for_each (i, &b->calls) {
+                struct call *c = container_of(i, struct call, list);
+
+                if (c->number == number)
+                        return c;
+        }
+        return NULL;
+}
+
+void bus_answer(struct bus *b, uint64_t number, const struct ulid *id, enum message_state state)
+{
+        struct call *c = b ? find_call(b, number) : NULL;
+        char text[ULID_STRING_SIZE];
+        int r;
+
+        if (!c)
+                return;
+        r = sd_bus_reply_method_return(
+                c->message, "ss", ulid_format(id, text), message_state_word(state));
+        if (r < 0)
+                log_debug_errno(r, "Failed to answer a call: %m");
+        call_free(b, c);
+        if (state == MESSAGE_QUEUED)
+                bus_signal_state(b, id, state, "");
+}
+
+void bus_calls_end_turn(struct bus *b)
+{
+        list_for_each (i, &b->calls) {
+                struct call *c = container_of(i, struct call, list);
+
+                c->is_new = false;
+                bus_ask_caller(c->caller);
+        }
+}
+
+void bus_calls_refuse_turn(struct bus *b)
+{
+        list_for_each (i, &b->calls) {
+                struct call *c = container_of(i, struct call, list);
+
+                if (c->is_new)
+                        (void)bus_reply_storage_full(c->message);
+        }
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The inside of the bus, for its files
+ *
+ *     bus.c              the connection: made, lost, made again
+ *     bus-manager.c      the main interface: handlers translate, call the node, translate back
+ *     bus-call.c         SendMessage: who waits for an answer, how many may, who has left
+ *     bus-history.c      pages of history, and searching in slices
+ *     bus-status.c       GetStatus and Diagnose
+ *     bus-signal.c       signals and changed properties, as long as the bus takes them
+ *     bus-log-control.c  org.freedesktop.LogControl1
+ */
+#include <systemd/sd-bus.h>
+
+#include "base/list.h"
+#include "bus/errors.h"
+#include "core/node/node.h"
+#include "daemon/bus.h"
+#include "daemon/manager.h"
+
+#define CALLERS_IDLE_MAX 128
+#define SEARCHES_WAITING_MAX 16 /* per uid */
+
+/* A connection to the bus that has asked for something that takes time. */
+struct caller {
+        struct list list; /* in bus.callers, the latest first */
+        struct bus *bus;
+        char *name; /* unique name */
+        uid_t uid;
+        bool is_asked; /* we have asked who it is, and will hear when it leaves */
+        bool is_known;
+        sd_bus_slot *query, *match;
+        unsigned n_calls;   /* of SendMessage, not answered yet; */
+        unsigned n_waiting; /* those of them that may wait longer than this turn */
+        unsigned n_searches;
+        struct list unread; /* of struct held: calls that came before it was known */
+};
+
+/* A call, kept until its time. */
+struct held {
+        struct list list;
+        sd_bus_message *message;
+};
+
+enum changed_property {
+        CHANGED_USERNAME = 1 << 0,
+        CHANGED_LAST_SEQUENCE = 1 << 1,
+        CHANGED_USERS_ONLINE = 1 << 2,
+        CHANGED_MESSAGES_QUEUED = 1 << 3,
+};
+
+struct bus {
+        struct manager *manager;
+        sd_bus *connection;
+        bool has_name;
+        sd_event_source *retry;
+        usec_t retry_wait_usec;
+
+        struct list callers, calls; /* calls: of struct call, bus-call.c */
+        size_t n_callers, n_waiting;
+        uint64_t call_last;
+        struct list done; /* of struct held: answered when the turn is committed */
+
+        struct list searches; /* of struct search, bus-history.c */
+        sd_event_source *search_source;
+
+        unsigned changed;                     /* enum changed_property */
+        size_t users_online, messages_queued; /* as they were told last */
+        sd_event_source *changed_source, *drain_timer;
+        struct list presences; /* of struct presence_signal, bus-signal.c: while the bus is slow */
+        size_t n_presences;
+        size_t signals_size; /* bytes of signals since nothing was queued */
+};
+
+extern const sd_bus_vtable bus_manager_vtable[];
+extern const sd_bus_vtable bus_log_control_vtable[];
+
+/* bus-manager.c */
+/* What the node answered to a call: 0 lets it wait for the commit, a refusal becomes an error. */
+int bus_finish(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
+        sd_bus_error *error);
+int bus_set_refusal(sd_bus_error *error, int code, const struct refusal *refusal);
+_printf_(3, 4) int bus_set_error(
+        sd_bus_error *error, enum bus_outcome outcome, const char *format, ...);
+/* Refused when the disk is nearly full: 0, or StorageFull. */
+int bus_check_space(const struct manager *m, sd_bus_error *error);
+int bus_reply_storage_full(sd_bus_message *call);
+/* Text of others as D-Bus takes it; memory to be freed, NULL without any. */
+char *bus_text(const char *s, size_t size);
+
+/* bus-call.c */
+int bus_send_message(sd_bus_message *call, void *userdata, sd_bus_error *error);
+/* The caller of @message, made when it is new. 0 or -errno. */
+int bus_get_caller(struct bus *b, sd_bus_message *message, struct caller **ret);
+/* Learns who it is and when it leaves. */
+void bus_ask_caller(struct caller *c);
+void bus_forget_callers(struct bus *b);
+void bus_calls_end_turn(struct bus *b);
+void bus_calls_refuse_turn(struct bus *b);
+
+/* bus-history.c */
+int bus_get_history(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_get_history_before(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_get_history_since(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_search_history(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_searches_start(struct bus *b);
+void bus_searches_wake(struct bus *b);
+/* Of one caller, or NULL for all. */
+void bus_searches_forget(struct bus *b, const struct caller *c);
+
+/* bus-status.c */
+int bus_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* bus-signal.c */
+int bus_signals_start(struct bus *b);
+void bus_signals_forget(struct bus *b);
+void bus_signals_done(struct bus *b);
+/* At the end of a turn: numbers may be others now. */
+void bus_signals_look(struct bus *b);

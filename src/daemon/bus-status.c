@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* GetStatus and Diagnose: how it goes, and what to do where it does not */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "bus/names.h"
+#include "daemon/bus-private.h"
+#include "daemon/history-log.h"
+#include "os/journal.h"
+#include "os/socket.h"
+
+#define CLOCK_MIN_USEC (UINT64_C(1767225600) * USEC_PER_SEC) /* 2026: this program is no older */
+#define SPACE_LOW (64 * 1024 * 1024)
+
+/*
+ * Status
+ */
+static int append_text(sd_bus_message *reply, const char *key, const char *value)
+{
+        return sd_bus_message_append(reply, "{sv}", key, "s", value);
+}
+
+static int append_number(sd_bus_message *reply, const char *key, uint64_t value)
+{
+        return sd_bus_message_append(reply, "{sv}", key, "t", value);
+}
+
+static int append_count(sd_bus_message *reply, const char *key, size_t value)
+{
+        return sd_bus_message_append(reply, "{sv}", key, "u", (uint32_t)value);
+}
+
+static enum config_keep keep_in_force(const struct manager *m)
+{
+        switch (m->memory.keep) {
+        case STORE_KEEP_FULL:
+                return CONFIG_KEEP_FULL;
+        case STORE_KEEP_SEALED:
+                return CONFIG_KEEP_SEALED;
+        case STORE_KEEP_NONE:
+                return CONFIG_KEEP_NONE;
+        }
+        return CONFIG_KEEP_FULL;
+}
+
+/* name#id, by which others will be able to name this machine without doubt. */
+static int append_own_word(sd_bus_message *reply, const struct manager *m)
+{
+        char word[USERNAME_SIZE_MAX + 1 + ID_STRING_SIZE];
+
+        (void)snprintf(word, sizeof word, "%s#%.8s", node_username(m->node), m->memory.identity.id);
+        return append_text(reply, "word", word);
+}
+
+static int append_sockets(sd_bus_message *reply, const struct manager *m)
+{
+        char text[64] = "";
+        size_t used;
+
+        used = (size_t)snprintf(text, sizeof text, "TCP %d", ENDPOINT_PORT_DEFAULT);
+        for (enum dialect i = 0; i < N_DIALECTS; i++)
+                if (m->datagrams.own[i].fd >= 0)
+                        used += (size_t)snprintf(
+                                text + used, sizeof text - used, ", UDP %u", datagrams_port(i));
+        return append_text(reply, "sockets", text);
+}
+
+static int append_warnings(sd_bus_message *reply, const struct manager *m)
+{
+        const char *trouble = history_log_trouble(m->memory.log);
+        char sentence[SENTENCE_SIZE];
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "warnings");
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r >= 0 && m->memory.aside) {
+                (void)snprintf(sentence, sizeof sentence,
+                        "The database was damaged at this start; the old one is %s.",
+                        m->memory.aside);
+                r = sd_bus_message_append(reply, "s", sentence);
+        }
+        if (r >= 0 && trouble[0])
+                r = sd_bus_message_append(reply, "s", trouble);
+        for (int i = 0; r >= 0 && i < 3; i++)
+                r = sd_bus_message_close_container(reply);
+        return r;
+}
+
+static int append_status(sd_bus_message *reply, struct manager *m)
+{
+        _cleanup_(freep)
+        struct user *users = NULL;
+        const struct memory *memory = &m->memory;
+        const char *trouble = history_log_trouble(memory->log);
+        size_t n_users;
+        int r;
+
+        r = node_list_users(m->node, manager_now(m), &users, &n_users);
+        if (r >= 0)
+                r = append_text(reply, "username", node_username(m->node));
+        if (r >= 0)
+                r = append_text(reply, "id", memory->identity.id);
+        if (r >= 0)
+                r = append_own_word(reply, m);
+        if (r >= 0)
+                r = append_text(reply, "version", P2PCHAT_VERSION);
+        if (r >= 0)
+                r = append_number(reply, "started", m->started_usec);
+        if (r >= 0)
+                r = append_count(reply, "users-online", node_users_online(m->node));
+        if (r >= 0)
+                r = append_count(reply, "users-known", n_users);
+        if (r >= 0)
+                r = append_count(reply, "messages-queued", node_messages_queued(m->node));
+        if (r >= 0)
+                r = append_count(reply, "links", node_links(m->node));
+        if (r >= 0)
+                r = append_number(reply, "last-sequence", store_last_sequence(memory->store));
+        if (r >= 0)
+                r = append_text(reply, "keep", config_keep_word(keep_in_force(m)));
+        if (r >= 0)
+                r = append_text(reply, "store", memory->database);
+        if (r >= 0)
+                r = append_text(reply, "log",
+                        memory->keep == STORE_KEEP_NONE ? "off"
+                        : trouble[0]                    ? trouble
+                                                        : memory->log_path);
+        if (r >= 0)
+                r = append_number(
+                        reply, "journal-lost", m->journal ? journal_n_lost(m->journal) : 0);
+        if (r >= 0)
+                r = append_sockets(reply, m);
+        return r < 0 ? r : append_warnings(reply, m);
+}
+
+int bus_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        struct bus *b = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = append_status(reply, b->manager);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}
+
+/*
+ * Diagnosis
+ */
+#define OK "ok"
+#define WARNING "warning"
+#define FAILED "failed"
+
+_printf_(4, 5) static int check(
+        sd_bus_message *reply, const char *stage, const char *result, const char *format, ...)
+{
+        char sentence[SENTENCE_SIZE];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(sentence, sizeof sentence, format, ap);
+        va_end(ap);
+        return sd_bus_message_append(reply, "(" P2PCHAT_BUS_CHECK_ROW ")", stage, result, sentence);
+}
+
+static int check_interface(sd_bus_message *reply, struct manager *m)
+{
+        size_t n = network_n_announcing(&m->network);
+
+        if (n > 0)
+                return check(reply, "interface", OK, "Announcing from %zu address%s.", n,
+                        n == 1 ? "" : "es");
+        return check(reply, "interface", WARNING,
+                "No network interface is up and can broadcast, so nobody is found: connect the "
+                "machine, or name peers in [Lan] Peers=.");
+}
+
+static int check_port(sd_bus_message *reply, struct manager *m)
+{
+        struct endpoint own = {};
+        char address[ENDPOINT_STRING_MAX];
+
+        if (socket_own_endpoint(m->listener.fd, &own) < 0)
+                return check(reply, "port", FAILED,
+                        "TCP port %d is not open: restart p2pchatd.socket.", ENDPOINT_PORT_DEFAULT);
+        return check(reply, "port", OK, "Chats are taken on TCP port %u of %s.", own.port,
+                endpoint_format_address(&own, address));
+}
+
+static int check_listening(sd_bus_message *reply, struct manager *m)
+{
+        bool classic = m->datagrams.own[DIALECT_CLASSIC].fd >= 0;
+        bool second = m->datagrams.own[DIALECT_SECOND].fd >= 0;
+
+        if (!classic)
+                return check(reply, "listening", FAILED,
+                        "UDP port 6000 is not open, so nobody is heard: see which program has it "
+                        "(ss -lupn), end that, and restart p2pchatd.");
+        if (m->config.second && !second)
+                return check(reply, "listening", WARNING,
+                        "UDP port 6004 is not open, so peers of the second dialect are not heard: "
+                        "see which program has it (ss -lupn), or set [Legacy] Second=no.");
+        return check(reply, "listening", OK, "Announcements are heard on UDP port 6000%s.",
+                second ? " and 6004" : "");
+}
+
+static int check_announcing(sd_bus_message *reply, struct manager *m)
+{
+        int e = m->datagrams.send_error[DIALECT_CLASSIC];
+
+        if (!m->config.announce)
+                return check(reply, "announcing", WARNING,
+                        "Others do not see this machine: [Lan] Announce=no.");
+        if (e < 0)
+                return check(reply, "announcing", WARNING,
+                        "The last announcement did not go out: %s. Look at the network and the "
+                        "firewall.",
+                        strerror(-e));
+        if (m->datagrams.sent_usec[DIALECT_CLASSIC] == 0)
+                return check(reply, "announcing", WARNING, "Nothing has been announced yet.");
+        return check(reply, "announcing", OK, "Others hear this machine as \"%s\".",
+                node_username(m->node));
+}
+
+static int check_heard(sd_bus_message *reply, struct manager *m)
+{
+        size_t n = node_users_online(m->node);
+
+        if (n > 0)
+                return check(reply, "heard", OK, "%zu user%s online.", n, n == 1 ? " is" : "s are");
+        return check(reply, "heard", WARNING,
+                "Nobody is heard at present. If somebody should be: is UDP port 6000 open in both "
+                "firewalls, and is it the same network? Else name the address in [Lan] Peers=.");
+}
+
+static int check_store(sd_bus_message *reply, struct manager *m)
+{
+        int64_t space = memory_space(&m->memory);
+
+        if (m->memory.aside)
+                return check(reply, "store", WARNING,
+                        "The database was damaged at this start, and the old history is in %s.",
+                        m->memory.aside);
+        if (space >= 0 && space < SPACE_LOW)
+                return check(reply, "store", space < MEMORY_SPACE_MIN ? FAILED : WARNING,
+                        "Only %" PRId64 " KiB are free for %s: make room on that disk.",
+                        space / 1024, m->memory.database);
+        return check(reply, "store", OK, "%s is open; its newest message is number %" PRIu64 ".",
+                m->memory.database, store_last_sequence(m->memory.store));
+}
+
+static int check_log(sd_bus_message *reply, struct manager *m)
+{
+        const char *trouble = history_log_trouble(m->memory.log);
+
+        if (m->memory.keep == STORE_KEEP_NONE)
+                return check(reply, "log", OK, "No log file is written: [History] Keep=none.");
+        if (trouble[0])
+                return check(reply, "log", WARNING,
+                        "%s. Nothing is lost: what is missing is written when that is mended.",
+                        trouble);
+        return check(reply, "log", OK, "%s is written.", m->memory.log_path);
+}
+
+static int check_journal(sd_bus_message *reply, struct manager *m)
+{
+        uint64_t lost = m->journal ? journal_n_lost(m->journal) : 0;
+
+        if (!m->journal)
+                return check(reply, "journal", WARNING, "The system journal cannot be reached.");
+        if (lost > 0)
+                return check(reply, "journal", WARNING,
+                        "The system journal did not take %" PRIu64
+                        " entries; the log file has them.",
+                        lost);
+        return check(reply, "journal", OK, "Messages are copied to the system journal.");
+}
+
+static int check_clock(sd_bus_message *reply, struct manager *m)
+{
+        if (manager_now(m).real_usec < CLOCK_MIN_USEC)
+                return check(reply, "clock", WARNING,
+                        "The clock of this machine is wrong, and so are the times of messages: "
+                        "timedatectl set-ntp true.");
+        return check(reply, "clock", OK, "The clock is plausible.");
+}
+
+int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        static int (*const checks[])(sd_bus_message *, struct manager *) = { check_interface,
+                check_port, check_listening, check_announcing, check_heard, check_store, check_log,
+                check_journal, check_clock };
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        struct bus *b = userdata;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(" P2PCHAT_BUS_CHECK_ROW ")");
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(checks); i++)
+                r = checks[i](reply, b->manager);
+        if (r >= 0)
+                r = check(reply, "bus", OK, "The name " P2PCHAT_BUS_NAME " is ours.");
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * The node on D-Bus
+ *
+ * All of these take NULL for a daemon without a bus, but for bus_start(). A bus that is lost is
+ * sought again while the chat goes on; who was waiting for an answer is forgotten then.
+ */
+#include "core/node/effect.h"
+#include "store/store.h"
+
+struct bus;
+struct manager;
+
+int bus_new(struct manager *m, struct bus **ret);
+/* Connects, and owns the name when it returns. Logs; 0 or -errno. */
+int bus_start(struct bus *b);
+struct bus *bus_free(struct bus *b);
+DEFINE_CLEANUP(struct bus *, bus_free)
+
+/* EFFECT_REPLY. */
+void bus_answer(struct bus *b, uint64_t call, const struct ulid *id, enum message_state state);
+/* The turn is committed: what depends on it is answered. */
+void bus_end_turn(struct bus *b);
+/* The turn is not committed, for want of room: its callers are told. */
+void bus_refuse_turn(struct bus *b);
+
+void bus_signal_message(struct bus *b, const struct message_record *message);
+void bus_signal_state(
+        struct bus *b, const struct ulid *id, enum message_state state, const char *reason);
+void bus_signal_presence(struct bus *b, const struct change_presence *presence);
+void bus_signal_warning(struct bus *b, const struct change_warning *warning);
+void bus_signal_username(struct bus *b);
+
+/* The interface as XML, without any bus. 0 and memory to be freed, or -errno. */
+int bus_introspect(char **ret);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Connections as the kernel sees them
+ *
+ *     links_dial() --> CONNECTING --writable--> OPEN <-- links_accept()
+ *                                                |
+ *             CLOSE_FLUSH: FLUSHING -- all written --> gone, silently
+ *             CLOSE_FINISH: FINISHING -- all written, writing shut down, the other side --> gone
+ *             CLOSE_NOW: gone, silently
+ *
+ * The node knows a link by its number: odd ones are its own, even ones are given here. Effects
+ * never feed the node: a link that breaks while one is carried out tells so in the next turn.
+ */
+#include <systemd/sd-event.h>
+
+#include "base/list.h"
+#include "base/table.h"
+#include "core/node/effect.h"
+
+#define LINKS_READ_SIZE (16 * 1024)       /* at most, of one link per wake-up */
+#define LINKS_QUEUE_SIZE_MAX (256 * 1024) /* that wait to be written to one */
+
+struct manager;
+
+struct links {
+        struct manager *manager;
+        struct table by_number;
+        struct list all, broken; /* of struct link, by "list" */
+        sd_event_source *broken_source;
+        uint64_t accepted_last; /* even */
+};
+
+void links_init(struct links *l, struct manager *m);
+/* 0 or -errno. */
+int links_start(struct links *l);
+void links_done(struct links *l);
+size_t links_n(const struct links *l);
+
+/* Takes @fd, whatever happens. Negative: we failed. */
+int links_accept(struct links *l, int fd, const struct endpoint *from);
+
+/* Effects; a number that is not known (any more) is no error. 0, or -ENOMEM and its like. */
+int links_dial(struct links *l, uint64_t number, const struct endpoint *to);
+int links_send(struct links *l, uint64_t number, const void *data, size_t size);
+int links_close(struct links *l, uint64_t number, enum close_how how);

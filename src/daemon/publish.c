@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Committed changes, as log lines, journal entries and signals */
+#include "daemon/bus.h"
+#include "daemon/history-log.h"
+#include "daemon/manager.h"
+#include "daemon/publish-journal.h"
+#include "os/log.h"
+
+static void publish_message(struct manager *m, const struct message_record *message)
+{
+        history_log_add(m->memory.log, message);
+        publish_journal_message(m->journal, m->memory.keep, message);
+        bus_signal_message(m->bus, message);
+}
+
+void manager_publish(struct manager *m, const struct store_event *event)
+{
+        char id[ULID_STRING_SIZE];
+
+        switch (event->type) {
+        case STORE_EVENT_MESSAGE:
+                publish_message(m, &event->message);
+                return;
+        case STORE_EVENT_STATE:
+                if (event->state.state == MESSAGE_FAILED)
+                        log_warning("Message %s will not be sent: %s",
+                                ulid_format(&event->state.id, id), event->state.reason);
+                bus_signal_state(m->bus, &event->state.id, event->state.state, event->state.reason);
+                return;
+        case STORE_EVENT_PRESENCE:
+                publish_journal_presence(m->journal, &event->presence);
+                bus_signal_presence(m->bus, &event->presence);
+                return;
+        case STORE_EVENT_WARNING:
+                publish_journal_warning(m->journal, &event->warning);
+                bus_signal_warning(m->bus, &event->warning);
+                return;
+        case STORE_EVENT_USERNAME:
+                log_info("Our name is %s now.", event->text);
+                bus_signal_username(m->bus);
+                return;
+        }
+}
