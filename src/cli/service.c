@@ -40,6 +40,7 @@ static const struct {
         const char *label;
 } labels[] = {
         { "username", "Username" },
+        { "word", "Known as" },
         { "id", "Identity" },
         { "version", "Version" },
         { "started", "Running since" },
@@ -47,7 +48,13 @@ static const struct {
         { "users_known", "Users known" },
         { "messages_queued", "Messages queued" },
         { "last_sequence", "Last sequence" },
+        { "links", "Connections" },
+        { "sockets", "Ports" },
         { "keep", "Kept of messages" },
+        { "store", "Database" },
+        { "log", "Log file" },
+        { "journal_lost", "Lost to the journal" },
+        { "warnings", "Warnings" },
 };
 
 static bool is_labelled(const char *key)
