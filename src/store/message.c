@@ -3,16 +3,15 @@
 #include "base/cursor.h"
 #include "store/store-internal.h"
 
-#define PEER_SIZE_MAX 160
+#define PEER_SIZE_MAX 192
 #define PEER_VERSION 1
 #define ENDPOINT_SIZE 24
 
 enum peer_flag {
         PEER_HEARD_CLASSIC = 1 << 0,
-        PEER_HAS_ID = 1 << 1,
-        PEER_CANNOT_CHAT = 1 << 2,
-        PEER_BLOCKED = 1 << 3,
-        PEER_HAS_HISTORY = 1 << 4,
+        PEER_CANNOT_CHAT = 1 << 1,
+        PEER_BLOCKED = 1 << 2,
+        PEER_HAS_HISTORY = 1 << 3,
 };
 
 static void write_endpoint(struct writer *w, const struct endpoint *e)
@@ -38,17 +37,17 @@ static struct endpoint read_endpoint(struct reader *r)
         return e;
 }
 
-static void read_name(struct reader *r, char ret[static NAME_SIZE_MAX + 1])
+static void read_string(struct reader *r, char *ret, size_t size_max)
 {
         size_t size;
-        const uint8_t *name = reader_blob(r, &size);
+        const uint8_t *data = reader_blob(r, &size);
 
-        if (size > NAME_SIZE_MAX) {
+        if (size > size_max) {
                 r->failed = true;
                 size = 0;
         }
         if (size > 0)
-                memcpy(ret, name, size);
+                memcpy(ret, data, size);
         ret[size] = 0;
 }
 
@@ -60,12 +59,12 @@ int store_encode_peer(struct store *s, const struct peer_record *p)
 
         legacy_memory_encode(&p->memory, memory);
         writer_u8(&w, PEER_VERSION);
-        writer_u8(&w,
-                (uint8_t)((p->heard_classic ? PEER_HEARD_CLASSIC : 0) |
-                          (p->has_id ? PEER_HAS_ID : 0) | (p->cannot_chat ? PEER_CANNOT_CHAT : 0) |
-                          (p->blocked ? PEER_BLOCKED : 0) |
-                          (p->has_history ? PEER_HAS_HISTORY : 0)));
+        writer_u8(&w, (uint8_t)((p->heard_classic ? PEER_HEARD_CLASSIC : 0) |
+                                (p->cannot_chat ? PEER_CANNOT_CHAT : 0) |
+                                (p->blocked ? PEER_BLOCKED : 0) |
+                                (p->has_history ? PEER_HAS_HISTORY : 0)));
         writer_blob(&w, p->name, strlen(p->name));
+        writer_blob(&w, p->id, strlen(p->id));
         write_endpoint(&w, &p->endpoint);
         writer_u16(&w, p->second_port);
         writer_u64(&w, p->muted_until_usec);
@@ -91,7 +90,8 @@ int store_decode_peer(
         in = reader_make(s->plain.data, s->plain.size);
         version = reader_u8(&in);
         flags = reader_u8(&in);
-        read_name(&in, p.name);
+        read_string(&in, p.name, NAME_SIZE_MAX);
+        read_string(&in, p.id, ID_STRING_SIZE - 1);
         p.endpoint = read_endpoint(&in);
         p.second_port = reader_u16(&in);
         p.muted_until_usec = reader_u64(&in);
@@ -101,7 +101,6 @@ int store_decode_peer(
 
         legacy_memory_decode(memory, memory_size, &p.memory);
         p.heard_classic = flags & PEER_HEARD_CLASSIC;
-        p.has_id = flags & PEER_HAS_ID;
         p.cannot_chat = flags & PEER_CANNOT_CHAT;
         p.blocked = flags & PEER_BLOCKED;
         p.has_history = flags & PEER_HAS_HISTORY;
@@ -200,7 +199,7 @@ int store_decode_message(struct store *s, const struct message_row *row, struct 
                 return r;
 
         in = reader_make(s->plain.data, s->plain.size);
-        read_name(&in, m.name);
+        read_string(&in, m.name, NAME_SIZE_MAX);
         m.endpoint = read_endpoint(&in);
         if (in.failed)
                 return -EBADMSG;

@@ -90,7 +90,8 @@ TEST(peer_comes_back_whole)
         struct store_event e;
         char *username = NULL;
 
-        c.peer.blocked = c.peer.cannot_chat = c.peer.has_id = true;
+        c.peer.blocked = c.peer.cannot_chat = true;
+        memcpy(c.peer.id, "abcdefghijklmnopqrstuvwxya", sizeof c.peer.id);
         c.peer.muted_until_usec = USEC_INFINITY;
         c.peer.memory.no_key = true;
         c.peer.memory.group = LEGACY_GROUP_23_5;
@@ -118,7 +119,8 @@ TEST(peer_comes_back_whole)
         ASSERT_STREQ(p.name, c.peer.name);
         ASSERT_TRUE(endpoint_equal(&p.endpoint, &c.peer.endpoint));
         ASSERT_EQ(p.second_port, 6004);
-        ASSERT_TRUE(p.blocked && p.cannot_chat && p.has_id && p.heard_classic && p.has_history);
+        ASSERT_TRUE(p.blocked && p.cannot_chat && p.heard_classic && p.has_history);
+        ASSERT_STREQ(p.id, "abcdefghijklmnopqrstuvwxya");
         ASSERT_EQ(p.heard_usec, FIXTURE_TIME + 5);
         ASSERT_EQ(p.muted_until_usec, USEC_INFINITY);
         ASSERT_TRUE(p.memory.no_key);

@@ -123,7 +123,7 @@ static int check_peer(const struct node *n, const struct peer *peer, enum securi
                 return refuse(ret_refusal, REFUSAL_CANNOT_CHAT,
                         "%s runs a program that shares files on this port and cannot chat.", name);
         if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND ||
-                                 (peer->record.memory.no_key && !peer->record.has_id)))
+                                 (peer->record.memory.no_key && !peer->record.id[0])))
                 return refuse(ret_refusal, REFUSAL_NOT_SECURE,
                         "The program of %s understands plain text only: ask for plain text if "
                         "everybody "

@@ -25,7 +25,7 @@ struct endpoint peer_endpoint(const struct peer *peer)
 
 enum dialect peer_dialect(const struct peer *peer)
 {
-        bool is_classic = peer->record.heard_classic || peer->record.has_id;
+        bool is_classic = peer->record.heard_classic || peer->record.id[0];
 
         return is_classic || peer->record.second_port == 0 ? DIALECT_CLASSIC : DIALECT_SECOND;
 }
@@ -94,7 +94,7 @@ int node_settle(struct node *n, struct peer *holder, struct queued *q, enum mess
 /* Before that time nobody is disturbed with a first connection: old programs must have heard us. */
 static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
 {
-        if (peer->record.has_id || !peer->is_new || !n->discovery.announces)
+        if (peer->record.id[0] || !peer->is_new || !n->discovery.announces)
                 return 0;
         if (n->discovery.first_announce_usec == 0)
                 return USEC_INFINITY;
@@ -286,7 +286,7 @@ int node_delivery_result(
         case LEGACY_NO_KEY:
         case LEGACY_NOT_UNDERSTOOD:
                 /* One of ours knows how; something else is wrong with it now. */
-                if (peer->record.has_id || ++peer->n_no_key < NO_KEY_MAX)
+                if (peer->record.id[0] || ++peer->n_no_key < NO_KEY_MAX)
                         return rest(n, peer, now);
                 peer->n_no_key = 0;
                 return fail(n, peer, "NotSecure", now);

@@ -184,7 +184,7 @@ static struct peer *renamed_at(
 {
         for (struct peer *i = peers_next_at(&n->peers, from, NULL); i && a->id[0];
                 i = peers_next_at(&n->peers, from, i))
-                if (streq(i->id, a->id))
+                if (streq(i->record.id, a->id))
                         return i;
         return NULL;
 }
@@ -216,11 +216,11 @@ static bool take_announce(
         uint16_t port = a->port ?: ENDPOINT_PORT_DEFAULT;
 
         memcpy(record->name, a->username, strlen(a->username) + 1);
-        record->has_id = record->has_id || a->id[0];
+        memcpy(record->id, a->id, sizeof record->id);
         if (dialect == DIALECT_SECOND)
                 record->second_port = port;
         /* Ours take both dialects at one port. */
-        if (dialect == DIALECT_CLASSIC || record->has_id)
+        if (dialect == DIALECT_CLASSIC || a->id[0])
                 record->endpoint.port = port;
         if (dialect == DIALECT_CLASSIC) {
                 record->heard_classic = true;
@@ -231,7 +231,7 @@ static bool take_announce(
         return !streq(before.name, record->name) ||
                !endpoint_equal(&before.endpoint, &record->endpoint) ||
                before.second_port != record->second_port ||
-               before.heard_classic != record->heard_classic || before.has_id != record->has_id ||
+               before.heard_classic != record->heard_classic || !streq(before.id, record->id) ||
                before.cannot_chat != record->cannot_chat ||
                before.memory.has_uuid != record->memory.has_uuid;
 }
@@ -265,14 +265,11 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
                 record.endpoint.port = ENDPOINT_PORT_DEFAULT;
                 (void)take_announce(&record, dialect, &a);
                 r = add_peer(n, &record, now, &peer);
-                if (r == 0)
-                        memcpy(peer->id, a.id, sizeof peer->id);
                 return r > 0 ? 0 : r;
         }
 
         if (take_announce(&peer->record, dialect, &a))
                 peer_touch(&n->peers, peer);
-        memcpy(peer->id, a.id, sizeof peer->id);
         return heard(n, peer, now);
 }
 

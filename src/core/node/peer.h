@@ -18,11 +18,10 @@ struct peer {
         struct peer_record record;
         struct neighbour neighbour;
         enum presence presence_told;
-        char id[ID_STRING_SIZE]; /* announced last, in this run; proves nothing */
-        bool is_new;             /* never known before this run: it may not have heard us yet */
-        unsigned n_no_key;       /* key exchanges in a row that it did not answer */
-        bool is_dirty;           /* the record is to be stored at the end of the turn */
-        struct list changed;     /* in peers.changed: record or presence */
+        bool is_new;         /* never known before this run: it may not have heard us yet */
+        unsigned n_no_key;   /* key exchanges in a row that it did not answer */
+        bool is_dirty;       /* the record is to be stored at the end of the turn */
+        struct list changed; /* in peers.changed: record or presence */
         struct table_entry by_number, by_name, by_address;
         struct outbox outbox;
         struct list waiting; /* in peers.waiting while the outbox is not empty */

@@ -55,7 +55,8 @@ struct peer_record {
         struct endpoint endpoint; /* where it takes connections of the classic dialect */
         uint16_t second_port;     /* where it takes those of the second; 0: never heard there */
         bool heard_classic;       /* ever heard on UDP 6000 */
-        bool has_id;              /* announces an id, so it is one of ours */
+        char id[ID_STRING_SIZE];  /* that it announces, so it is one of ours, or ""; proves nothing
+                                   */
         bool cannot_chat;
         usec_t heard_usec; /* realtime, 0 never */
         bool blocked;
