@@ -66,6 +66,16 @@ TEST(what_is_none)
         ASSERT_EQ(a.port, 7);
 }
 
+/* The parser takes the string for the whole: comments and zero bytes never reach it. */
+TEST(what_ends_too_early)
+{
+        static const char zero[] = "{\"username\": \"Ece\" //\0\n}";
+        struct announce a;
+
+        ASSERT_GT(legacy_decode_announce(DIALECT_CLASSIC, zero, sizeof zero - 1, &a), 0);
+        ASSERT_GT(decode("{\"username\": \"Ece\" /* \" */}", &a), 0);
+}
+
 TEST(mutations)
 {
         static const char text[] =

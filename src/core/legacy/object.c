@@ -247,13 +247,17 @@ static int parse_text(struct buffer *text, struct json_object **ret)
 {
         struct json_tokener *t = json_tokener_new_ex(LEGACY_JSON_DEPTH_MAX + 1);
         struct json_object *json;
+        bool is_whole;
 
         if (!t)
                 return -ENOMEM;
         json = json_tokener_parse_ex(t, (char *)text->data, (int)text->size);
+        is_whole = json_tokener_get_parse_end(t) == text->size;
         json_tokener_free(t);
-        if (!json)
+        if (!is_whole || !json_object_is_type(json, json_type_object)) {
+                json_object_put(json);
                 return OBJECT_RUBBISH;
+        }
         *ret = json;
         return OBJECT_READ;
 }
@@ -267,18 +271,15 @@ static int understand(struct buffer *text, struct object *ret)
         r = parse_text(text, &json);
         if (r != OBJECT_READ)
                 return r;
-        if (json_object_is_type(json, json_type_object)) {
-                json_object_object_foreach (json, name, value) {
-                        int k = take_member(&o, name, value);
+        json_object_object_foreach (json, name, value) {
+                int k = take_member(&o, name, value);
 
-                        if (k < 0) {
-                                r = k;
-                                break;
-                        }
-                        take_detail(&o, name, value);
+                if (k < 0) {
+                        r = k;
+                        break;
                 }
-        } else
-                r = OBJECT_RUBBISH;
+                take_detail(&o, name, value);
+        }
         json_object_put(json);
 
         if (r != OBJECT_READ)
@@ -390,6 +391,9 @@ static int scan(struct object_reader *r, char c)
         int k = 0;
 
         if (++r->size > LEGACY_OBJECT_MAX)
+                return OBJECT_RUBBISH;
+        /* The parser stops at a zero byte, and knows comments: it may take a part for the whole. */
+        if (c == 0 || (c == '/' && !r->quote))
                 return OBJECT_RUBBISH;
         if (r->quote)
                 return continue_string(r, c);
