@@ -437,7 +437,7 @@ static char *read_line(char *line, int size, void *userdata)
         if (!fgets(line, size, l->file))
                 return NULL;
         l->line++;
-        if (l->line == 1 && memcmp(line, "\xef\xbb\xbf", 3) == 0)
+        if (l->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
                 memmove(line, line + 3, strlen(line + 3) + 1);
 
         if (!strchr(line, '\n') && (c = getc(l->file)) != EOF) {

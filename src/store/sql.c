@@ -52,6 +52,8 @@ int store_errno(struct store *s, int sqlite_result)
 {
         int system = s->db ? sqlite3_system_errno(s->db) : 0;
 
+        if (sqlite_result == SQLITE_IOERR_NOMEM)
+                return -ENOMEM;
         switch (sqlite_result & 0xff) {
         case SQLITE_OK:
         case SQLITE_ROW:

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The store without memory
+ *
+ * The n-th allocation of ours, or of SQLite, fails, for each n until a scenario gets through: it
+ * ends with -ENOMEM, and what was committed before is there.
+ */
+#include <sqlite3.h>
+
+#include "lib/fault-vfs.h"
+#include "lib/store-fixture.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static uint64_t left; /* allocations until one fails; 0: none will */
+static bool happened;
+
+static bool fails(void)
+{
+        if (left == 0 || --left > 0)
+                return false;
+        happened = true;
+        return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+        return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+        return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+        return fails() ? NULL : __real_realloc(p, size);
+}
+
+/* SQLite's own, in front of those that it came with. */
+static sqlite3_mem_methods original;
+static bool in_sqlite; /* count these too */
+
+static void *sqlite_malloc(int size)
+{
+        return in_sqlite && fails() ? NULL : original.xMalloc(size);
+}
+
+static void *sqlite_realloc(void *p, int size)
+{
+        return in_sqlite && fails() ? NULL : original.xRealloc(p, size);
+}
+
+static int setup(void)
+{
+        sqlite3_mem_methods methods;
+
+        ASSERT_OK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &original));
+        methods = original;
+        methods.xMalloc = sqlite_malloc;
+        methods.xRealloc = sqlite_realloc;
+        ASSERT_OK(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods));
+        ASSERT_OK(sqlite3_initialize());
+        return fixture_setup();
+}
+
+static int count_text(const struct message_record *m, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+/* Turns that were committed, or a negative error. */
+static int run_scenario(struct store **s, int *ret_turns)
+{
+        const struct store_options options = fixture_options("memory.db", "memory");
+        const struct store_query query = { .rows_max = 100, .bytes_max = 1000, .search = "TEXT" };
+        int r;
+
+        r = store_open(&options, s);
+        for (uint64_t t = 1; r == 0 && t <= 3; t++) {
+                struct change changes[] = {
+                        fixture_peer(t, "Ada"),
+                        fixture_message(2 * t, t, MESSAGE_RECEIVED, "some text"),
+                        fixture_message(2 * t + 1, t, MESSAGE_QUEUED, "more text"),
+                        fixture_state(2 * t + 1, MESSAGE_SENT),
+                        { .type = CHANGE_USERNAME, .text = "Ece" },
+                };
+                char *text = NULL;
+                size_t n = 0, size;
+
+                changes[3].state.endpoint = endpoint_ipv4(10, 0, 0, 1, 1);
+                for (size_t i = 0; i < ELEMENTSOF(changes) && r == 0; i++) {
+                        r = store_apply(*s, &changes[i]);
+                        if (r == 0 && i == 2) {
+                                r = store_load_text(*s, &changes[2].message.id, &text, &size);
+                                free(text);
+                        }
+                }
+                if (r == 0)
+                        r = store_commit(*s);
+                if (r == 0) {
+                        *ret_turns = (int)t;
+                        fixture_drain(*s);
+                        r = store_read(*s, &query, count_text, &n, NULL);
+                        if (r == 0)
+                                ASSERT_EQ(n, 2 * t);
+                }
+        }
+        return r;
+}
+
+static void run_all(void)
+{
+        uint64_t n = 0;
+
+        do {
+                struct fault_vfs *vfs = NULL;
+                struct store *s = NULL;
+                int turns = 0, r;
+
+                ASSERT_OK(fault_vfs_new("memory", 1, &vfs));
+                left = ++n;
+                happened = false;
+                r = run_scenario(&s, &turns);
+                left = 0;
+                if (!happened)
+                        ASSERT_OK(r);
+                else if (r != 0)
+                        ASSERT_EQ(r, -ENOMEM);
+                s = store_free(s);
+                ASSERT_OK(store_open(&(struct store_options){ .path = "memory.db",
+                                             .vfs = "memory",
+                                             .secret = fixture_secret,
+                                             .random = fixture_random,
+                                             .age_max_usec = USEC_INFINITY },
+                        &s));
+                if (fixture_count(s) != 2 * turns && fixture_count(s) != 2 * (turns + 1))
+                        TEST_FAIL("after %d turns %zd messages", turns, fixture_count(s));
+                store_free(s);
+                fault_vfs_free(vfs);
+        } while (happened);
+        printf("# %d allocations\n", (int)n - 1);
+        ASSERT_GT(n, 20);
+}
+
+TEST(each_allocation_of_ours_fails)
+{
+        in_sqlite = false;
+        run_all();
+}
+
+TEST(each_allocation_of_sqlite_fails)
+{
+        in_sqlite = true;
+        run_all();
+}
+
+TEST_MAIN_WITH(setup)
