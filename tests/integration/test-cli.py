@@ -308,7 +308,8 @@ def follow_shows_both_directions():
 def listen_hands_messages_to_a_handler():
     ece, bob = ece_and_bob()
     output = os.path.join(tempdir(), "handled")
-    evil = "$(touch /tmp/p2pchat-evil); `id` \"'"
+    touched = os.path.join(tempdir(), "touched")
+    evil = f"$(touch {touched}); `touch {touched}` \"'"
     deliver(ece, "bob", bob, ["one", evil])
     Program(bob, "listen", "--since", "0", "--exec", f"cat >> {output}")
 
@@ -321,6 +322,7 @@ def listen_hands_messages_to_a_handler():
     wait_for(lambda: handled() == ["one", evil], 60, "two messages")
     deliver(ece, "bob", bob, ["two"])
     wait_for(lambda: handled() == ["one", evil, "two"], 60, "the third")
+    assert_false(os.path.exists(touched), "the text was run")
 
 
 @test
