@@ -47,5 +47,5 @@ static inline struct list *list_first(const struct list *head)
 
 #define list_for_each(i, head) for (struct list *i = (head)->next; i != (head); i = i->next)
 #define list_for_each_safe(i, head)                                                                \
-        for (struct list *i = (head)->next, *_next = i->next; i != (head);                         \
-                i = _next, _next = i->next)
+        for (struct list *i = (head)->next, *i##_next = i->next; i != (head);                      \
+                i = i##_next, i##_next = i->next)

@@ -38,11 +38,9 @@
                 _fd;                                                                               \
         })
 
+/* The unused branch is there for the compiler to compare the types. */
 #define container_of(ptr, type, member)                                                            \
-        ({                                                                                         \
-                const __typeof__(((type *)0)->member) *_m = (ptr);                                 \
-                (type *)((char *)_m - offsetof(type, member));                                     \
-        })
+        ((type *)((char *)(1 ? (ptr) : &((type *)0)->member) - offsetof(type, member)))
 
 #define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)                                                                                  \
