@@ -180,21 +180,19 @@ TEST(half_line_is_repaired)
 {
         struct bed b = make_bed("half", STORE_KEEP_FULL);
         _cleanup_(freep)
-        char *text = NULL;
-        struct stat st;
+        char *whole = NULL, *text = NULL;
 
         receive(&b, 1, "one");
         receive(&b, 2, "two");
         turn(&b);
         b.log = history_log_free(b.log);
+        whole = contents(b.path);
         store_set_logged(b.store, 1);
-        ASSERT_OK(stat(b.path, &st));
-        ASSERT_OK(truncate(b.path, st.st_size - 20));
+        ASSERT_OK(truncate(b.path, (off_t)strlen(whole) - 20));
         ASSERT_OK(history_log_new(b.path, STORE_KEEP_FULL, b.store, &b.log));
-        ASSERT_EQ(count(b.path, "\n"), 1);
         turn(&b);
-        ASSERT_EQ(count(b.path, "\n"), 2);
-        ASSERT_EQ(count(b.path, "\ttwo\n"), 1);
+        text = contents(b.path);
+        ASSERT_STREQ(text, whole);
         free_bed(&b);
 }
 

@@ -172,6 +172,29 @@ TEST(stopped_journal_holds_nobody_up)
         fd_close(fd);
 }
 
+TEST(nothing_overtakes_what_waits)
+{
+        struct journal *j = NULL;
+        int fd = listen_here();
+        char data[4096] = "", last[4096] = "";
+        bool done;
+
+        ASSERT_OK(journal_new(path, &j));
+        for (int i = 0; i < JOURNAL_ENTRIES_MAX / 2; i++)
+                send_text(j, "before");
+        ASSERT_FALSE(journal_flush(j));
+        ASSERT_GT(take(fd, data, sizeof data), 0); /* now there would be room */
+        send_text(j, "after");
+        do {
+                done = journal_flush(j);
+                while (take(fd, data, sizeof data) > 0)
+                        memcpy(last, data, sizeof last);
+        } while (!done);
+        ASSERT_MEMEQ(last, "MESSAGE=after\n", 14);
+        journal_free(j);
+        fd_close(fd);
+}
+
 TEST(bytes_are_bounded_too)
 {
         struct journal *j = NULL;

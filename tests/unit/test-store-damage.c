@@ -9,10 +9,12 @@
 #define N_PEERS 60
 #define N_QUEUED 40
 #define N_RECEIVED 300
+#define LONG_SIZE 20000 /* of one queued message, over several pages */
 #define PAGE 4096
 
 static uint8_t *good;
 static size_t good_size;
+static char long_text[LONG_SIZE + 1];
 
 /* The bytes of a database with some of everything. */
 static void make_good(void)
@@ -35,8 +37,10 @@ static void make_good(void)
         for (uint64_t i = 0; i < N_RECEIVED; i++)
                 fixture_apply(s, fixture_message(++n, 1 + i % N_PEERS, MESSAGE_RECEIVED,
                                          "a message of ordinary length, as people write them"));
-        for (uint64_t i = 0; i < N_QUEUED; i++)
+        for (uint64_t i = 1; i < N_QUEUED; i++)
                 fixture_apply(s, fixture_message(++n, 1 + i % N_PEERS, MESSAGE_QUEUED, "waiting"));
+        memset(long_text, 'l', LONG_SIZE);
+        fixture_apply(s, fixture_message(++n, 1, MESSAGE_QUEUED, long_text));
         ASSERT_OK(store_commit(s));
         store_free(s);
         ASSERT_OK(file_read(path, 64 << 20, &good, &good_size));
@@ -70,6 +74,15 @@ static int see_queued(const struct queued_record *q, void *userdata)
 {
         ASSERT_LE(q->size_sent, q->size);
         ((struct seen *)userdata)->n_queued++;
+        return 0;
+}
+
+static int see_number(const struct queued_record *q, void *userdata)
+{
+        char number[8];
+
+        (void)snprintf(number, sizeof number, "%d", (int)q->peer);
+        ASSERT_STREQ(q->number, number);
         return 0;
 }
 
@@ -175,9 +188,12 @@ TEST(salvage_of_the_undamaged_keeps_all)
         _cleanup_(freep)
         char *path = fixture_path("undamaged.db"), *aside = NULL;
         const struct store_options options = fixture_options(path, NULL);
+        struct ulid long_id = fixture_id(N_RECEIVED + N_QUEUED);
         struct store *s = NULL;
         struct seen seen = {};
+        char *text = NULL;
         uint64_t n_lost;
+        size_t size;
 
         make_good();
         write_file(path, good, good_size);
@@ -190,6 +206,9 @@ TEST(salvage_of_the_undamaged_keeps_all)
         ASSERT_EQ(seen.n_queued, N_QUEUED);
         ASSERT_EQ(store_last_sequence(s), N_RECEIVED + N_QUEUED);
         ASSERT_EQ(fixture_count(s), N_QUEUED); /* the history is in the file set aside */
+        ASSERT_OK(store_load_text(s, &long_id, &text, &size));
+        ASSERT_STREQ(text, long_text);
+        free(text);
         store_free(s);
         ASSERT_OK(unlink(aside));
 }
@@ -240,6 +259,43 @@ TEST(first_page_can_be_replaced)
         ASSERT_TRUE(survive(path, &seen));
         ASSERT_EQ(seen.n_peers, N_PEERS);
         ASSERT_EQ(seen.n_queued, N_QUEUED);
+}
+
+/* Killed while most of it was still in the write-ahead log, and then the first page was lost. */
+TEST(log_is_read_too)
+{
+        _cleanup_(freep)
+        char *live = fixture_path("live.db"), *live_wal = fixture_path("live.db-wal"),
+             *path = fixture_path("killed.db"), *wal = fixture_path("killed.db-wal"), *aside = NULL;
+        const struct store_options options = fixture_options(path, NULL);
+        struct store *s = fixture_open(live, NULL);
+        uint8_t *data = NULL, *log = NULL;
+        size_t size, log_size;
+        uint64_t n_lost;
+
+        for (uint64_t i = 1; i <= 10; i++) {
+                struct change c = fixture_message(i, i, MESSAGE_QUEUED, "in the log");
+
+                (void)snprintf(c.message.number, sizeof c.message.number, "%d", (int)i);
+                fixture_apply(s, fixture_peer(i, "Zeynep"));
+                fixture_apply(s, c);
+                ASSERT_OK(store_commit(s));
+        }
+        ASSERT_OK(file_read(live, 64 << 20, &data, &size));
+        ASSERT_OK(file_read(live_wal, 64 << 20, &log, &log_size));
+        store_free(s);
+        memset(data, 0xff, MIN(size, (size_t)100));
+        write_file(path, data, size);
+        write_file(wal, log, log_size);
+        free(data);
+        free(log);
+
+        ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
+        ASSERT_EQ(fixture_peers(s), 10);
+        ASSERT_EQ(fixture_queued(s), 10);
+        ASSERT_EQ(n_lost, 0);
+        ASSERT_OK(store_load_queued(s, see_number, NULL));
+        store_free(s);
 }
 
 TEST(bytes_flipped_all_over)
