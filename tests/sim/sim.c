@@ -18,32 +18,34 @@
 #define NAMES_MAX 3
 
 enum {
-        FAULT_LOSS = 1 << 0,
-        FAULT_SPLIT = 1 << 1,
-        FAULT_CABLE = 1 << 2,
-        FAULT_ONEWAY = 1 << 3,
-        FAULT_CRASH = 1 << 4,
-        FAULT_POWER = 1 << 5,
-        FAULT_CLOCK = 1 << 6,
-        FAULT_MOVE = 1 << 7,
-        FAULT_USER = 1 << 8,
-        FAULT_BATCH = 1 << 9,
+        STRIKE_LOSS = 1 << 0,
+        STRIKE_SPLIT = 1 << 1,
+        STRIKE_CABLE = 1 << 2,
+        STRIKE_ONEWAY = 1 << 3,
+        STRIKE_CRASH = 1 << 4,
+        STRIKE_POWER = 1 << 5,
+        STRIKE_CLOCK = 1 << 6,
+        STRIKE_MOVE = 1 << 7,
+        STRIKE_USER = 1 << 8,
+        STRIKE_BATCH = 1 << 9,
+        STRIKE_DISK = 1 << 10,
 };
 
 static const struct {
         const char *name;
         unsigned bit;
 } faults[] = {
-        { "loss", FAULT_LOSS },     /* datagrams lost, doubled, late */
-        { "split", FAULT_SPLIT },   /* reads cut anywhere */
-        { "cable", FAULT_CABLE },   /* cables out and in */
-        { "oneway", FAULT_ONEWAY }, /* ways that are open in one direction only */
-        { "crash", FAULT_CRASH },   /* processes killed, at any line of a turn */
-        { "power", FAULT_POWER },   /* machines that are gone without a word */
-        { "clock", FAULT_CLOCK },   /* realtime jumps */
-        { "move", FAULT_MOVE },     /* new addresses */
-        { "user", FAULT_USER },     /* users who cancel, block, mute, rename, forget */
-        { "batch", FAULT_BATCH },   /* many inputs in one turn */
+        { "loss", STRIKE_LOSS },     /* datagrams lost, doubled, late */
+        { "split", STRIKE_SPLIT },   /* reads cut anywhere */
+        { "cable", STRIKE_CABLE },   /* cables out and in */
+        { "oneway", STRIKE_ONEWAY }, /* ways that are open in one direction only */
+        { "crash", STRIKE_CRASH },   /* processes killed, at any line of a turn */
+        { "power", STRIKE_POWER },   /* machines that are gone without a word */
+        { "clock", STRIKE_CLOCK },   /* realtime jumps */
+        { "move", STRIKE_MOVE },     /* new addresses */
+        { "user", STRIKE_USER },     /* users who cancel, block, mute, rename, forget */
+        { "batch", STRIKE_BATCH },   /* many inputs in one turn */
+        { "disk", STRIKE_DISK },     /* writes and syncs that fail, and no space */
 };
 
 struct run {
@@ -206,7 +208,7 @@ static void tick_user(struct world *w, void *userdata)
         struct machine *m = any(r), *other = any(r);
 
         if (m->node && m != other) {
-                if (r->faults & FAULT_USER && below(r, 12) == 0)
+                if (r->faults & STRIKE_USER && below(r, 12) == 0)
                         meddle(r, m, other);
                 else
                         for (uint64_t n = below(r, 10) == 0 ? below(r, 12) : 1; n > 0; n--)
@@ -228,20 +230,20 @@ static void strike(struct run *r, struct machine *m, const struct machine *other
 
         if (!(r->faults & bit))
                 return;
-        if (bit == FAULT_CABLE)
+        if (bit == STRIKE_CABLE)
                 machine_set_cable(m, m->is_cut);
-        else if (bit == FAULT_ONEWAY)
+        else if (bit == STRIKE_ONEWAY)
                 r->world->is_cut[m->index][other->index] =
                         m != other && !r->world->is_cut[m->index][other->index];
-        else if (bit == FAULT_CRASH && below(r, 2) == 0)
+        else if (bit == STRIKE_CRASH && below(r, 2) == 0)
                 machine_kill(m);
-        else if (bit == FAULT_CRASH)
+        else if (bit == STRIKE_CRASH)
                 m->crash_next = (enum crash)(1 + below(r, N_CRASHES - 1));
-        else if (bit == FAULT_POWER)
+        else if (bit == STRIKE_POWER)
                 machine_power_off(m);
-        else if (bit == FAULT_CLOCK)
+        else if (bit == STRIKE_CLOCK)
                 m->real_offset_usec = (int64_t)below(r, 2 * USEC_PER_DAY) - (int64_t)USEC_PER_DAY;
-        else if (bit == FAULT_MOVE && below(r, 8) == 0)
+        else if (bit == STRIKE_MOVE && below(r, 8) == 0)
                 move(r, m);
 }
 
@@ -264,24 +266,26 @@ static void set_weather(struct run *r, struct weather *ret)
                 .latency_usec_min = 1 * USEC_PER_MSEC,
                 .latency_usec_max = 20 * USEC_PER_MSEC,
         };
-        if (r->faults & FAULT_LOSS) {
+        if (r->faults & STRIKE_LOSS) {
                 ret->loss = (unsigned)below(r, 300);
                 ret->duplicate = (unsigned)below(r, 100);
                 ret->latency_usec_max = (1 + below(r, 500)) * USEC_PER_MSEC;
         }
-        if (r->faults & FAULT_SPLIT)
+        if (r->faults & STRIKE_SPLIT)
                 ret->split = (unsigned)below(r, 1000);
-        if (r->faults & FAULT_CRASH)
+        if (r->faults & STRIKE_CRASH)
                 ret->crash = (unsigned)below(r, 10);
-        if (r->faults & FAULT_CABLE)
+        if (r->faults & STRIKE_CABLE)
                 ret->snap_cable = (unsigned)below(r, 10);
-        if (r->faults & FAULT_ONEWAY)
+        if (r->faults & STRIKE_ONEWAY)
                 ret->snap_way = (unsigned)below(r, 10);
-        if (r->faults & FAULT_CRASH)
+        if (r->faults & STRIKE_CRASH)
                 ret->snap_kill = (unsigned)below(r, 10);
-        if (r->faults & FAULT_POWER)
+        if (r->faults & STRIKE_POWER)
                 ret->snap_power = (unsigned)below(r, 10);
-        if (r->faults & FAULT_BATCH)
+        if (r->faults & STRIKE_DISK)
+                ret->disk = (unsigned)below(r, 10);
+        if (r->faults & STRIKE_BATCH)
                 ret->turn_usec = below(r, 100 * USEC_PER_MSEC);
 }
 
@@ -301,6 +305,7 @@ static void repair(struct run *r)
 
                 machine_set_cable(m, true);
                 m->crash_next = CRASH_NONE;
+                fault_vfs_plan(m->disk, FAULT_NONE, 0);
                 m->real_offset_usec = 0;
                 if (!m->node)
                         machine_start(m);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Clock, machines, turns */
-#include <dirent.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "tests/sim/oracle.h"
 
@@ -65,7 +63,6 @@ static bool take_event(struct world *w, usec_t until_usec, struct event *ret)
 
 struct world *world_new(const struct world_options *options)
 {
-        const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
         struct world *w = calloc(1, sizeof *w);
         int r;
 
@@ -77,24 +74,8 @@ struct world *world_new(const struct world_options *options)
         w->trace_hash = UINT64_C(0xcbf29ce484222325);
         r = random_new_seeded(options->seed, &w->random);
         assert(r == 0);
-        (void)snprintf(w->directory, sizeof w->directory, "%s/p2pchat-sim-XXXXXX", base);
-        if (!mkdtemp(w->directory))
-                world_fail(w, "no directory for databases: %s", strerror(errno));
         w->oracle = oracle_new(w);
         return w;
-}
-
-static void remove_directory(const char *path)
-{
-        DIR *d = opendir(path);
-        struct dirent *e;
-
-        while (d && (e = readdir(d)))
-                if (e->d_name[0] != '.')
-                        (void)unlinkat(dirfd(d), e->d_name, 0);
-        if (d)
-                closedir(d);
-        (void)rmdir(path);
 }
 
 struct world *world_free(struct world *w)
@@ -108,7 +89,7 @@ struct world *world_free(struct world *w)
                 m->node = node_free(m->node);
                 m->store = store_free(m->store);
                 m->random = random_free(m->random);
-                free(m->path);
+                m->disk = fault_vfs_free(m->disk);
         }
         list_for_each_safe (i, &w->wires) {
                 struct wire *wire = container_of(i, struct wire, list);
@@ -123,7 +104,6 @@ struct world *world_free(struct world *w)
         oracle_free(w->oracle);
         buffer_done(&w->trace);
         random_free(w->random);
-        remove_directory(w->directory);
         free(w);
         return NULL;
 }
@@ -158,8 +138,9 @@ struct machine *world_add(struct world *w, const char *username, unsigned lan, u
                                        .second = true,
                                };
         m->options.port = m->options.port ?: ENDPOINT_PORT_DEFAULT;
-        r = asprintf(&m->path, "%s/%c.db", w->directory, m->letter);
-        assert(r > 0);
+        (void)snprintf(m->disk_name, sizeof m->disk_name, "sim-%c", m->letter);
+        r = fault_vfs_new(m->disk_name, random_u64(w->random), &m->disk);
+        assert(r == 0);
         return m;
 }
 
@@ -251,9 +232,11 @@ void machine_start(struct machine *m)
         m->is_dirty = m->has_input = false;
         m->deadline_usec = USEC_INFINITY;
         check(m, random_new_seeded(random_u64(m->world->random), &m->random), "random");
+        fault_vfs_plan(m->disk, FAULT_NONE, 0);
         r = store_open(
                 &(struct store_options){
-                        .path = m->path,
+                        .path = "p2pchat.db",
+                        .vfs = m->disk_name,
                         .secret = secret,
                         .random = m->random,
                         .age_max_usec = USEC_INFINITY,
@@ -292,6 +275,7 @@ void machine_kill(struct machine *m)
         if (!m->node)
                 return;
         trace_line(m->world, "%c is killed", m->letter);
+        fault_vfs_kill(m->disk);
         drop_process(m);
         network_process_gone(m, true);
 }
@@ -301,6 +285,7 @@ void machine_power_off(struct machine *m)
         if (!m->node)
                 return;
         trace_line(m->world, "%c loses power", m->letter);
+        fault_vfs_power_cut(m->disk, world_chance(m->world, 500));
         drop_process(m);
         m->is_off = true;
         network_process_gone(m, false);
@@ -328,42 +313,64 @@ void machine_move(struct machine *m, unsigned lan, unsigned host)
                 tell_network(m);
 }
 
+/* What a turn has changed goes to the disk. False: that failed, and the process ends. */
+static bool remember(struct machine *m)
+{
+        struct world *w = m->world;
+        struct change change;
+        unsigned n = 0;
+        int r = 0;
+
+        store_set_time(m->store, machine_now(m).real_usec);
+        for (; r == 0 && node_next_change(m->node, &change); n++) {
+                if (n == 0 && world_chance(w, w->weather.disk))
+                        fault_vfs_plan(m->disk,
+                                (enum fault)(FAULT_WRITE + random_below(w->random, 3)),
+                                1 + random_below(w->random, 20));
+                r = store_apply(m->store, &change);
+        }
+        if (n > 0) {
+                m->crash = m->crash_next;
+                m->crash_next = CRASH_NONE;
+                if (m->crash == CRASH_NONE && world_chance(w, w->weather.crash))
+                        m->crash = (enum crash)(1 + random_below(w->random, N_CRASHES - 1));
+        }
+        if (r == 0 && m->crash != CRASH_BEFORE_COMMIT)
+                r = store_commit(m->store);
+        if (r < 0 && !fault_vfs_happened(m->disk))
+                check(m, r, "the store");
+        if (fault_vfs_happened(m->disk)) {
+                trace_line(w, "%c has a disk that fails%s", m->letter, r < 0 ? "" : ", unnoticed");
+                fault_vfs_plan(m->disk, FAULT_NONE, 0);
+        }
+        return r == 0;
+}
+
 /* One turn, in the five lines that the daemon runs; killed at one of them when @m is doomed. */
 static void end_turn(struct machine *m)
 {
         struct world *w = m->world;
         struct store_event event;
-        struct change change;
         struct effect effect;
-        enum crash crash = CRASH_NONE;
-        unsigned n_changes = 0, n_effects = 0;
+        unsigned n_effects = 0;
 
         w->n_turns++;
         m->is_dirty = false;
+        m->crash = CRASH_NONE;
         check(m, node_end_turn(m->node, machine_now(m)), "node_end_turn()");
 
-        store_set_time(m->store, machine_now(m).real_usec);
-        for (; node_next_change(m->node, &change); n_changes++)
-                check(m, store_apply(m->store, &change), "store_apply()");
-        if (n_changes > 0) {
-                crash = m->crash_next;
-                m->crash_next = CRASH_NONE;
-                if (crash == CRASH_NONE && world_chance(w, w->weather.crash))
-                        crash = (enum crash)(1 + random_below(w->random, N_CRASHES - 1));
-        }
-        if (crash == CRASH_BEFORE_COMMIT)
+        if (!remember(m) || m->crash == CRASH_BEFORE_COMMIT)
                 return machine_kill(m);
-        check(m, store_commit(m->store), "store_commit()");
-        if (crash == CRASH_AFTER_COMMIT)
+        if (m->crash == CRASH_AFTER_COMMIT)
                 return machine_kill(m);
         while (store_next_event(m->store, &event)) {
                 trace_event(m, &event);
                 oracle_event(m, &event);
         }
-        if (crash == CRASH_AFTER_EVENTS)
+        if (m->crash == CRASH_AFTER_EVENTS)
                 return machine_kill(m);
         while (node_next_effect(m->node, &effect)) {
-                if (crash == CRASH_IN_EFFECTS && n_effects++ > 0)
+                if (m->crash == CRASH_IN_EFFECTS && n_effects++ > 0)
                         break;
                 trace_effect(m, &effect);
                 if (effect.type == EFFECT_REPLY)
@@ -377,7 +384,7 @@ static void end_turn(struct machine *m)
                         network_carry_out(m, &effect);
         }
         m->n_closed = 0;
-        if (crash == CRASH_IN_EFFECTS)
+        if (m->crash == CRASH_IN_EFFECTS)
                 return machine_kill(m);
         oracle_turn_ended(m);
 }

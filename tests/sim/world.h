@@ -16,6 +16,7 @@
 #include "core/crypto/random.h"
 #include "core/node/node.h"
 #include "store/store.h"
+#include "tests/lib/fault-vfs.h"
 
 #define MACHINES_MAX 16
 /* Seconds since the epoch at which worlds begin. */
@@ -32,7 +33,7 @@ enum crash {
         CRASH_BEFORE_COMMIT, /* applied, not committed */
         CRASH_AFTER_COMMIT,  /* committed, not published */
         CRASH_AFTER_EVENTS,  /* published, no effect carried out */
-        CRASH_IN_EFFECTS,    /* half of the effects carried out */
+        CRASH_IN_EFFECTS,    /* only one of the effects carried out */
         N_CRASHES,
 };
 
@@ -44,6 +45,7 @@ struct weather {
         unsigned split;     /* of reads, cut at a random place */
         usec_t turn_usec;   /* inputs of so long a time may end in one turn */
         unsigned crash;     /* of turns with changes, at a random place */
+        unsigned disk;      /* of turns with changes: the disk fails */
         /* Of events of a connection: what strikes one of its ends just then. */
         unsigned snap_cable, snap_way, snap_power, snap_kill;
 };
@@ -90,7 +92,8 @@ struct machine {
         char username[USERNAME_SIZE_MAX + 1];
         char id[ID_STRING_SIZE];
         usec_t renamed_usec; /* when it took another name last */
-        char *path;          /* of the database */
+        struct fault_vfs *disk;
+        char disk_name[24];
         struct endpoint address;
         struct endpoint former[32]; /* addresses that it had */
         size_t n_former;
@@ -114,6 +117,7 @@ struct machine {
         bool is_dirty;         /* a turn is open */
         bool has_input;        /* the end of the turn is scheduled */
         usec_t deadline_usec;  /* for which an event is scheduled */
+        enum crash crash;      /* in the present turn */
         enum crash crash_next; /* at the next turn that has changes */
         unsigned n_idle;       /* deadlines that passed in a row and were not moved */
         uint64_t call_last;
@@ -165,7 +169,6 @@ struct world {
         struct world_options options;
         struct weather weather;
         struct random *random;
-        char directory[64];
         usec_t now_usec;
         struct event *heap; /* by time and sequence */
         size_t n_events, n_allocated;

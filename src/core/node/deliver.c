@@ -319,10 +319,18 @@ static int part_taken(struct node *n, struct peer *peer, struct now now)
         return r < 0 ? r : dial(n, peer, now);
 }
 
+/*
+ * One of ours closes once the message is on its disk, so only that counts: its kernel may have
+ * taken what its process, or its power, did not live to keep. Of others nothing better can be had.
+ */
+static bool is_taken(const struct peer *peer, enum link_end how)
+{
+        return how == LINK_CLOSED || (how == LINK_ACKNOWLEDGED && !peer->record.id[0]);
+}
+
 int node_delivery_closed(struct node *n, struct peer *peer, enum link_end how, struct now now)
 {
-        if (peer->delivery->state == DELIVERY_FINISHING &&
-                (how == LINK_CLOSED || how == LINK_ACKNOWLEDGED))
+        if (peer->delivery->state == DELIVERY_FINISHING && is_taken(peer, how))
                 return part_taken(n, peer, now);
         return rest(n, peer, now);
 }
