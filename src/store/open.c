@@ -145,6 +145,36 @@ static int use_wal(struct store *s)
         return r;
 }
 
+/*
+ * What a failed fsync could not write counts as written afterwards: this program reads it, and the
+ * disk does not have it. Should the log hold such a page, then a loss of power would end the log
+ * there, with all that was committed behind it. So the log of whoever was here before is written
+ * once more, and synced, before anything is built upon it.
+ */
+static int rewrite_log(struct store *s)
+{
+        uint8_t data[16 * 1024];
+        sqlite3_file *log = NULL;
+        sqlite3_int64 size = 0;
+        int r;
+
+        r = sqlite3_file_control(s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+        if (r != SQLITE_OK || !log || !log->pMethods)
+                return 0;
+        r = log->pMethods->xFileSize(log, &size);
+        for (sqlite3_int64 at = 0; r == SQLITE_OK && at < size;) {
+                int n = (int)MIN((sqlite3_int64)sizeof data, size - at);
+
+                r = log->pMethods->xRead(log, data, n, at);
+                if (r == SQLITE_OK)
+                        r = log->pMethods->xWrite(log, data, n, at);
+                at += n;
+        }
+        if (r == SQLITE_OK && size > 0)
+                r = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+        return r == SQLITE_OK ? 0 : store_errno(s, r);
+}
+
 static int create_schema(struct store *s)
 {
         int r;
@@ -219,6 +249,8 @@ static int check(struct store *s)
                 return secret_fits(s) ? STORE_DAMAGED : STORE_WRONG_SECRET;
         }
         r = use_wal(s);
+        if (r == 0)
+                r = rewrite_log(s);
         if (r < 0)
                 return r;
 
