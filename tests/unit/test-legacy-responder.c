@@ -238,6 +238,20 @@ TEST(a_choice_alone_waits)
         EXPECT(w, "2 learned choice 2\n");
         hear(w, 2, "{\"key\": \"13\"}");
         EXPECT(w, "2 > {\"key\": \"#\"}\n");
+
+        /* A 1 is a choice if an object follows soon, else a key. */
+        w->memory = usual;
+        accept_link(w, 4);
+        hear(w, 4, "1");
+        pass(w, USEC_PER_SEC - 1);
+        EXPECT(w, "");
+        hear(w, 4, "{\"key\": \"13\"}");
+        EXPECT(w, "4 learned choice 4\n4 > {\"key\": \"#\"}\n");
+        w->memory = usual;
+        accept_link(w, 6);
+        hear(w, 6, "1");
+        pass(w, USEC_PER_SEC);
+        EXPECT(w, "6 > #\n6 learned bare\n");
 }
 
 TEST(key_and_message_on_two_connections)

@@ -331,8 +331,10 @@ static int take_bytes(
                 if (r < 0)
                         return r;
         }
-        t->bare_usec =
-                object_reader_is_bare(&t->reader) ? usec_add(now_usec, BARE_USEC) : USEC_INFINITY;
+        t->bare_usec = USEC_INFINITY;
+        if (object_reader_is_bare(&t->reader))
+                t->bare_usec = usec_add(
+                        now_usec, object_reader_is_ambiguous(&t->reader) ? DIGIT_USEC : BARE_USEC);
         return 0;
 }
 

@@ -59,6 +59,11 @@ bool object_reader_is_bare(const struct object_reader *r)
         return r->state == READER_WORD || r->state == READER_NUMBER;
 }
 
+bool object_reader_is_ambiguous(const struct object_reader *r)
+{
+        return r->state == READER_NUMBER && r->text.size == 1 && r->text.data[0] == '1';
+}
+
 bool object_name_is(const char *name, const char *plain)
 {
         for (; *name; name++) {

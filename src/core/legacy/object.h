@@ -73,6 +73,8 @@ int object_read(struct object_reader *r, const void *data, size_t size, size_t *
         struct object *ret);
 /* A bare word or number waits for whether it goes on. */
 bool object_reader_is_bare(const struct object_reader *r);
+/* It is a single 1: a key, or "secure" and the key comes in an object of its own. */
+bool object_reader_is_ambiguous(const struct object_reader *r);
 /* Nothing comes any more, so what is bare is complete: OBJECT_*, or -ENOMEM. */
 int object_reader_finish(struct object_reader *r, struct object *ret);
 

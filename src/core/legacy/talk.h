@@ -20,6 +20,7 @@
 #define AFTER_KEY_USEC (30 * USEC_PER_SEC) /* somebody types his message */
 #define SILENCE_USEC (1 * USEC_PER_SEC)    /* after a message */
 #define BARE_USEC (200 * USEC_PER_MSEC)    /* a bare word or number may go on */
+#define DIGIT_USEC (1 * USEC_PER_SEC)      /* a key may follow, if it was none itself */
 #define CHOICE_USEC (300 * USEC_PER_MSEC)  /* between two writes that must not be read as one */
 #define HOLD_USEC (500 * USEC_PER_MSEC)    /* does he close after the key reply? */
 #define CLOSING_USEC (2 * USEC_PER_SEC)    /* he will, he did so before */
