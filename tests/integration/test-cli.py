@@ -4,6 +4,8 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 
@@ -410,11 +412,16 @@ def a_listener_outlives_service_and_bus():
     deliver(ece, "bob", bob, ["two"])
     listener.wait_lines(2)
 
-    bob.bus.restart()
+    # What comes while there is no bus has no signal, now or later.
+    bob.bus.stop()
+    say(ece, "bob", ["three"])
+    wait_for(lambda: any("three" in line for line in bob.history_log()), 60, "the third message")
+    bob.bus.start()
+    listener.wait_lines(3)
     wait_for(lambda: _answers(bob), 60, "the service on the new bus")
-    deliver(ece, "bob", bob, ["three"])
-    lines = listener.wait_lines(3)
-    assert_equal([json.loads(l)["text"] for l in lines], ["one", "two", "three"])
+    deliver(ece, "bob", bob, ["four"])
+    lines = listener.wait_lines(4)
+    assert_equal([json.loads(l)["text"] for l in lines], ["one", "two", "three", "four"])
     assert_equal(listener.end(), 0)
 
 
@@ -423,6 +430,41 @@ def _answers(daemon):
         return daemon.get("Version")
     except Exception:
         return None
+
+
+@test
+def a_listener_misses_nothing_when_the_bus_is_too_slow():
+    ece, bob = ece_and_bob()
+    listener = Program(bob, "listen", "--json", "--since", "0")
+    deliver(ece, "bob", bob, ["first"])
+    listener.wait_lines(1)
+
+    # Beyond some hundred signals that the bus does not take, the service sends no more of them.
+    texts = [f"number {i}" for i in range(900)]
+    bob.bus.process.send_signal(signal.SIGSTOP)
+    try:
+        for text in texts:
+            ece.call("SendMessageFull", "ssa{sv}", "bob", text, {"wait-usec": ("t", 0)})
+        wait_for(lambda: len(bob.history_log()) > 600, 200, "600 messages")
+    finally:
+        bob.bus.process.send_signal(signal.SIGCONT)
+    lines = wait_for(lambda: (lambda l: l if len(l) >= 901 else None)(listener.lines()), 200,
+                     "all messages")
+    assert_equal([json.loads(l)["text"] for l in lines], ["first"] + texts)
+
+
+@test
+def a_slow_handler_gets_each_message_once():
+    ece, bob = ece_and_bob()
+    output = os.path.join(tempdir(), "handled")
+    Program(bob, "listen", "--since", "0", "--exec", f"cat >> {output}; sleep 0.1")
+    texts = [f"number {i}" for i in range(25)]
+    deliver(ece, "bob", bob, texts)
+    wait_for(lambda: os.path.exists(output) and len(open(output).readlines()) >= 25, 60, "all")
+    deliver(ece, "bob", bob, ["last"])
+    wait_for(lambda: "last" in open(output).read(), 60, "the last")
+    with open(output, encoding="utf-8") as file:
+        assert_equal([json.loads(line)["text"] for line in file], texts + ["last"])
 
 
 @test
@@ -472,6 +514,51 @@ def a_shell_on_a_pipe():
     assert_not_in("not sent", [m["text"] for m in bob.history()])
 
 
+def announce(address, name):
+    """Somebody else on the network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        s.bind((address, 0))
+        s.sendto(json.dumps({"username": name}).encode(), ("127.255.255.255", 6000))
+
+
+@test
+def names_of_others_are_only_words():
+    ece = ece_alone()
+    touched = os.path.join(tempdir(), "touched")
+    names = [f"$(touch {touched})", "Bob\u202e Smith", "\033[31mred; ls"]
+    for i, name in enumerate(names):
+        announce(f"127.20.1.{20 + i}", name)
+        announce(f"127.20.1.{20 + i}", name)
+    wait_for(lambda: len(ece.users()) == 3, 60, "three users")
+    output = ece.cli("users", "--all", check=True).stdout
+    assert_equal([c for c in output if c != "\n" and not c.isprintable()], [], "characters")
+    assert_in("Bob Smith (", output)
+    candidates = bash_completion(ece, ["send", ""])
+    assert_in("Bob\\ Smith", candidates)
+    # What bash put on the line is evaluated as a person would who presses Enter.
+    run(["bash", "-c", "for word in " + " ".join(candidates) + "; do :; done"], check=True)
+    assert_false(os.path.exists(touched), "the name was run")
+
+
+def bash_completion(ece, words):
+    """What bash offers for the last word, as it would stand on the line."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                          "../../src/cli/p2pchat.bash")
+    line = " ".join(["p2pchat", f"--bus={ece.bus.address}", *words])
+    done = run(["bash", "-c", f"""
+        PATH={build_directory()}/src/cli:$PATH
+        f=/usr/share/bash-completion/bash_completion
+        [ -r $f ] && . $f
+        . {script}
+        COMP_LINE='{line}' COMP_POINT={len(line)} COMP_CWORD={len(words) + 1}
+        COMP_WORDS=(p2pchat --bus={ece.bus.address} "$@")
+        _p2pchat p2pchat
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """, "bash", *words], check=True)
+    return done.stdout.splitlines()
+
+
 @test
 def completion_knows_commands_options_and_names():
     ece, bob = ece_and_bob()
@@ -488,23 +575,10 @@ def completion_knows_commands_options_and_names():
     ece.stop()
     assert_equal(complete("send", ""), [])
 
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                          "../../src/cli/p2pchat.bash")
     ece.start()
     ece.wait_user("Bob")
-    done = run(["bash", "-c", f"""
-        PATH={build_directory()}/src/cli:$PATH
-        [ -r /usr/share/bash-completion/bash_completion ] && . /usr/share/bash-completion/bash_completion
-        . {script}
-        COMP_WORDS=(p2pchat --bus={ece.bus.address} send B) COMP_CWORD=3
-        COMP_LINE="p2pchat --bus={ece.bus.address} send B" COMP_POINT=${{#COMP_LINE}}
-        _p2pchat p2pchat
-        echo "${{COMPREPLY[@]}}"
-        COMP_WORDS=(p2pchat st) COMP_CWORD=1 COMP_LINE="p2pchat st" COMP_POINT=10
-        _p2pchat p2pchat
-        echo "${{COMPREPLY[@]}}"
-    """], check=True)
-    assert_equal(done.stdout.split("\n")[:2], ["Bob", "status"])
+    assert_equal(bash_completion(ece, ["send", "B"]), ["Bob"])
+    assert_equal(bash_completion(ece, ["st"]), ["status"])
 
 
 main()
