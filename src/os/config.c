@@ -437,8 +437,6 @@ static char *read_line(char *line, int size, void *userdata)
         if (!fgets(line, size, l->file))
                 return NULL;
         l->line++;
-        if (l->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
-                memmove(line, line + 3, strlen(line + 3) + 1);
 
         if (!strchr(line, '\n') && (c = getc(l->file)) != EOF) {
                 if (c != '\n') {
@@ -457,6 +455,15 @@ static char *read_line(char *line, int size, void *userdata)
         return line;
 }
 
+/* Some editors put a byte order mark in front. */
+static void skip_order_mark(FILE *f)
+{
+        char mark[3];
+
+        if (fread(mark, 1, sizeof mark, f) != sizeof mark || memcmp(mark, "\xef\xbb\xbf", 3) != 0)
+                rewind(f);
+}
+
 static int load_file(struct load *l, const char *path)
 {
         int r = 0;
@@ -471,6 +478,7 @@ static int load_file(struct load *l, const char *path)
                 mistake(l, "cannot be read: %s", strerror(-r));
                 return r;
         }
+        skip_order_mark(l->file);
         if (ini_parse_stream(read_line, l, on_option, l) < 0)
                 r = -ENOMEM;
         if (r == 0 && ferror(l->file)) {
