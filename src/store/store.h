@@ -53,7 +53,8 @@ int store_salvage(const struct store_options *options, usec_t real_usec, struct 
         char **ret_aside, uint64_t *ret_n_lost);
 
 /*
- * Loading. -EUCLEAN tells that the database is damaged: store_salvage() is next.
+ * Loading. -EUCLEAN tells that the database is damaged; of what a node needs to start, the next
+ * store_open() will say STORE_DAMAGED.
  */
 typedef int (*store_peer_fn)(const struct peer_record *peer, void *userdata);
 typedef int (*store_queued_fn)(const struct queued_record *queued, void *userdata);

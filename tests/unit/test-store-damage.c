@@ -115,7 +115,12 @@ static bool open_and_load(const char *path, struct store **ret, struct seen *see
                         ASSERT_STREQ(username, "Ece");
                 free(username);
         }
-        if (r == -EUCLEAN || r == -ENOENT) {
+        if (r == -EUCLEAN) {
+                store_free(s);
+                ASSERT_EQ(store_open(&options, &s), STORE_DAMAGED); /* it is not forgotten */
+                return false;
+        }
+        if (r == -ENOENT) {
                 store_free(s);
                 return false;
         }
