@@ -207,6 +207,8 @@ static void tick_user(struct world *w, void *userdata)
         struct run *r = userdata;
         struct machine *m = any(r), *other = any(r);
 
+        if (w->now_usec >= r->end_usec)
+                return;
         if (m->node && m != other) {
                 if (r->faults & STRIKE_USER && below(r, 12) == 0)
                         meddle(r, m, other);
@@ -214,8 +216,7 @@ static void tick_user(struct world *w, void *userdata)
                         for (uint64_t n = below(r, 10) == 0 ? below(r, 12) : 1; n > 0; n--)
                                 send_one(r, m, other);
         }
-        if (w->now_usec < r->end_usec)
-                world_at(w, w->now_usec + below(r, 20 * USEC_PER_SEC), tick_user, r);
+        world_at(w, w->now_usec + below(r, 20 * USEC_PER_SEC), tick_user, r);
 }
 
 static void move(struct run *r, struct machine *m)

@@ -92,9 +92,9 @@ static void shorten(const uint8_t *data, size_t size, char *buffer, size_t buffe
         static const char *const secret[] = {
                 "\"key\": ", "\"encrypted_message\": ", "\"key\":", "\"encrypted_message\":"
         };
-        size_t used = 0;
+        size_t used = 0, i = 0;
 
-        for (size_t i = 0; i < size && used + 8 < buffer_size;) {
+        while (i < size && used + 8 < buffer_size) {
                 size_t skip = 0;
 
                 for (size_t k = 0; k < ELEMENTSOF(secret) && skip == 0; k++)
@@ -116,7 +116,7 @@ static void shorten(const uint8_t *data, size_t size, char *buffer, size_t buffe
                 memcpy(buffer + used, "...", 3);
                 used += 3;
         }
-        buffer[used] = 0;
+        memcpy(buffer + used, i < size ? "..." : "", i < size ? 4 : 1);
 }
 
 void trace_effect(struct machine *m, const struct effect *effect)
@@ -127,7 +127,7 @@ void trace_effect(struct machine *m, const struct effect *effect)
                 [CLOSE_FINISH] = "finish",
         };
         struct world *w = m->world;
-        char to[80], text[400];
+        char to[80], text[64];
 
         switch (effect->type) {
         case EFFECT_SEND:
@@ -163,15 +163,16 @@ void trace_event(struct machine *m, const struct store_event *event)
 {
         struct world *w = m->world;
         const struct message_record *r = &event->message;
-        char at[80];
+        char at[80], text[48];
 
         switch (event->type) {
         case STORE_EVENT_MESSAGE:
-                trace_line(w, "%c = %s %s %s%s: %.*s%s", m->letter, message_state_word(r->state),
+                shorten((const uint8_t *)r->text, MIN(r->size, (size_t)36), text, sizeof text);
+                trace_line(w, "%c = %s %s %s%s: %s%s", m->letter, message_state_word(r->state),
                         r->direction == DIRECTION_SENT ? "for" : "from",
                         letter_of(w, &r->endpoint, at),
-                        r->security == SECURITY_PLAIN ? ", plain" : "",
-                        (int)MIN(r->size, (size_t)40), r->text, r->size > 40 ? "..." : "");
+                        r->security == SECURITY_PLAIN ? ", plain" : "", text,
+                        r->size > 36 ? "..." : "");
                 return;
         case STORE_EVENT_STATE:
                 trace_line(w, "%c = %s%s%s", m->letter, message_state_word(event->state.state),

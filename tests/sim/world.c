@@ -277,7 +277,7 @@ void machine_kill(struct machine *m)
         trace_line(m->world, "%c is killed", m->letter);
         fault_vfs_kill(m->disk);
         drop_process(m);
-        network_process_gone(m, true);
+        wires_of_process_gone(m, true);
 }
 
 void machine_power_off(struct machine *m)
@@ -288,7 +288,7 @@ void machine_power_off(struct machine *m)
         fault_vfs_power_cut(m->disk, world_chance(m->world, 500));
         drop_process(m);
         m->is_off = true;
-        network_process_gone(m, false);
+        wires_of_process_gone(m, false);
 }
 
 void machine_set_cable(struct machine *m, bool is_in)

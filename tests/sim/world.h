@@ -213,6 +213,8 @@ void machine_begin(struct machine *m);
 /* Lives on until @time_usec (since the beginning). */
 void world_run_until(struct world *w, usec_t time_usec);
 void world_run(struct world *w, usec_t span_usec);
+/* Takes over @event->data. */
+void world_schedule(struct world *w, const struct event *event);
 void world_at(struct world *w, usec_t time_usec, void (*call)(struct world *w, void *userdata),
         void *userdata);
 
@@ -228,15 +230,20 @@ usec_t world_latency(struct world *w);
 bool world_chance(struct world *w, unsigned per_mille);
 void network_carry_out(struct machine *m, const struct effect *effect);
 void network_event(struct world *w, struct event *e);
-void network_process_gone(struct machine *m, bool is_told);
 /* From an address that need not belong to a machine. */
 void world_datagram(struct world *w, enum dialect dialect, const struct endpoint *from,
         const struct machine *to, const char *data);
-/* A foreign machine dials, writes @data and, if it is so wished, ends. Its number. */
+
+/* wire.c */
+struct wire *world_wire(struct world *w, uint64_t number);
+void wire_carry_out(struct machine *m, const struct effect *effect);
+void wire_event(struct world *w, struct event *e);
+/* @is_told: its kernel lives, and resets them. */
+void wires_of_process_gone(struct machine *m, bool is_told);
+/* A foreign machine dials from @from (NULL: its own address), writes @data (may be NULL) and, if it
+ * is so wished, ends. The number of the wire. */
 uint64_t foreign_dial(struct machine *m, const struct endpoint *from, struct machine *to,
         const char *data, bool ends);
-/* Network-wide events are scheduled by this. Takes over @event->data. */
-void world_schedule(struct world *w, const struct event *event);
 
 /* trace.c */
 void trace_effect(struct machine *m, const struct effect *effect);

@@ -101,29 +101,22 @@ static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
         return usec_add(n->discovery.first_announce_usec, FIRST_CHAT_HOLD_USEC);
 }
 
-/* The only one of this name who is here, if something may be sent to him. */
+/* The one who is here under his name, if something may be sent to him there: @peer has moved. */
 static struct peer *heir_of(const struct node *n, const struct peer *peer)
 {
-        struct peer *heir = NULL;
+        struct peer *heir = peers_bearer(&n->peers, peer->record.name, NULL);
 
-        for (struct peer *i = peers_next_named(&n->peers, peer->record.name, NULL); i;
-                i = peers_next_named(&n->peers, peer->record.name, i)) {
-                if (!peer_is_present(i))
-                        continue;
-                if (heir)
-                        return NULL; /* two of that name are here: whose is it? */
-                heir = i;
-        }
-        return heir && !heir->record.blocked && !heir->record.cannot_chat ? heir : NULL;
+        if (!heir || heir == peer || heir->record.blocked || heir->record.cannot_chat)
+                return NULL;
+        /* One machine moves at once, one name only when nobody is left at the old address. */
+        if (peer_is_present(peer) &&
+                (!peer_is_same_machine(peer, heir) || heir->neighbour.presence != PRESENCE_ONLINE))
+                return NULL;
+        return heir;
 }
 
-/* What waits for somebody absent goes to the one who is here under his name: he has moved. */
-static int pass_on(struct node *n, struct peer *peer, struct now now)
+static int pass_on(struct node *n, struct peer *peer, struct peer *heir, struct now now)
 {
-        struct peer *heir = heir_of(n, peer);
-
-        if (!heir)
-                return 0;
         outbox_move(&heir->outbox, &peer->outbox);
         peer_queue_changed(&n->peers, peer);
         peer_queue_changed(&n->peers, heir);
@@ -137,8 +130,14 @@ int node_deliver(struct node *n, struct peer *peer, struct now now)
 
         if (!q || peer->delivery || peer->record.blocked || peer->record.cannot_chat)
                 return 0;
-        if (!peer_is_present(peer))
-                return pass_on(n, peer, now);
+        if (peer->neighbour.presence != PRESENCE_ONLINE) {
+                struct peer *heir = heir_of(n, peer);
+
+                if (heir)
+                        return pass_on(n, peer, heir, now);
+                if (!peer_is_present(peer))
+                        return 0;
+        }
 
         due_usec = MAX(peer->outbox.retry_usec, hold_until_usec(n, peer));
         if (due_usec > now.mono_usec) {
@@ -191,7 +190,7 @@ static int rest(struct node *n, struct peer *peer, struct now now)
         outbox_failed(&peer->outbox, n->random, now.mono_usec);
         n->retry_usec = usec_min(n->retry_usec, peer->outbox.retry_usec);
         r = node_answer_queued(n, &peer->outbox);
-        return r < 0 || peer_is_present(peer) ? r : node_deliver(n, peer, now);
+        return r < 0 ? r : node_deliver(n, peer, now);
 }
 
 static int fail(struct node *n, struct peer *peer, const char *reason, struct now now)

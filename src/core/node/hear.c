@@ -222,6 +222,9 @@ static bool take_announce(
         /* Ours take both dialects at one port. */
         if (dialect == DIALECT_CLASSIC || a->id[0])
                 record->endpoint.port = port;
+        /* And need no trial to see whether they close after the key. */
+        if (a->id[0])
+                record->memory.connections = LEGACY_CONNECTIONS_ONE;
         if (dialect == DIALECT_CLASSIC) {
                 record->heard_classic = true;
                 record->cannot_chat = a->cannot_chat;
@@ -325,8 +328,6 @@ int node_age(struct node *n, struct now now)
                 struct peer *peer = container_of(b, struct peer, neighbour);
 
                 peer_presence_changed(&n->peers, peer);
-                if (b->presence != PRESENCE_OFFLINE)
-                        continue;
                 /* Somebody of that name may be here at another address. */
                 r = node_deliver_named(n, peer->record.name, now);
                 if (r < 0)

@@ -191,6 +191,29 @@ struct peer *peers_next_named(const struct peers *p, const char *name, const str
         return NULL;
 }
 
+struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_several)
+{
+        struct peer *best = NULL;
+
+        if (ret_several)
+                *ret_several = false;
+        for (struct peer *i = peers_next_named(p, name, NULL); i;
+                i = peers_next_named(p, name, i)) {
+                if (!peer_is_present(i))
+                        continue;
+                if (best && !peer_is_same_machine(best, i)) {
+                        if (ret_several)
+                                *ret_several = true;
+                        return NULL;
+                }
+                if (!best || i->neighbour.presence > best->neighbour.presence ||
+                        (i->neighbour.presence == best->neighbour.presence &&
+                                i->record.number < best->record.number))
+                        best = i;
+        }
+        return best;
+}
+
 struct peer *peers_next_at(
         const struct peers *p, const struct endpoint *endpoint, const struct peer *previous)
 {

@@ -54,6 +54,10 @@ struct peer *peers_by_number(const struct peers *p, uint64_t number);
 struct peer *peers_at(const struct peers *p, const struct endpoint *e, const char *name);
 /* All of one name, all of one address: start with @previous NULL; NULL ends. */
 struct peer *peers_next_named(const struct peers *p, const char *name, const struct peer *previous);
+/* The one who is present under this name, or NULL when there is none or several (*ret_several, may
+ * be NULL). Who announces one id at several addresses is one machine, and stands once: where it was
+ * heard within the last seconds, else where it was met first. */
+struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_several);
 struct peer *peers_next_at(
         const struct peers *p, const struct endpoint *e, const struct peer *previous);
 
@@ -66,6 +70,12 @@ void peer_queue_changed(struct peers *p, struct peer *peer);
 static inline bool peer_is_present(const struct peer *peer)
 {
         return peer->neighbour.presence != PRESENCE_OFFLINE;
+}
+
+/* As far as announcements tell. */
+static inline bool peer_is_same_machine(const struct peer *a, const struct peer *b)
+{
+        return a->record.id[0] && streq(a->record.id, b->record.id);
 }
 
 static inline bool peer_is_muted(const struct peer *peer, usec_t real_usec)

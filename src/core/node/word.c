@@ -2,8 +2,9 @@
 /*
  * User words: "ece", or "ece@192.168.1.7" where the name alone does not tell
  *
- * A bare name means the one who is present under it. If nobody is, those who were are taken for one
- * user that changed its address, as the queue does too, and the one heard last stands for them.
+ * A bare name means the one who is present under it, be he heard at several addresses with one id.
+ * If nobody is, those who were are taken for one user that changed its address, as the queue does
+ * too, and the one heard last stands for them.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,21 +62,22 @@ static int refuse_ambiguous(const struct node *n, const char *name, struct refus
 static int find_named(
         const struct node *n, const char *name, struct peer **ret, struct refusal *ret_refusal)
 {
-        struct peer *present = NULL, *last = NULL;
+        bool several;
+        struct peer *last = peers_bearer(&n->peers, name, &several);
 
+        if (several)
+                return refuse_ambiguous(n, name, ret_refusal);
+        if (last) {
+                *ret = last;
+                return 0;
+        }
         for (struct peer *i = peers_next_named(&n->peers, name, NULL); i;
-                i = peers_next_named(&n->peers, name, i)) {
-                if (peer_is_present(i)) {
-                        if (present)
-                                return refuse_ambiguous(n, name, ret_refusal);
-                        present = i;
-                }
+                i = peers_next_named(&n->peers, name, i))
                 if (!last || i->record.heard_usec > last->record.heard_usec)
                         last = i;
-        }
         if (!last)
                 return refuse_unknown(ret_refusal, name);
-        *ret = present ?: last;
+        *ret = last;
         return 0;
 }
 
@@ -137,7 +139,7 @@ int node_find_conversations(const struct node *n, const char *word, struct now n
         if (!strchr(word, '@'))
                 for (struct peer *i = peers_next_named(&n->peers, word, NULL); i && n_peers < max;
                         i = peers_next_named(&n->peers, word, i))
-                        if (i != found && !peer_is_present(i))
+                        if (i != found && (!peer_is_present(i) || peer_is_same_machine(i, found)))
                                 peers[n_peers++] = i;
         qsort(peers, n_peers, sizeof peers[0], compare_heard);
         for (size_t i = 0; i < n_peers; i++)
