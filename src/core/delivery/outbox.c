@@ -52,6 +52,9 @@ void outbox_move(struct outbox *to, struct outbox *from)
         list_for_each_safe (i, &from->messages) {
                 struct queued *q = container_of(i, struct queued, waiting);
 
+                while (place != &to->messages &&
+                        container_of(place, struct queued, waiting)->serial < q->serial)
+                        place = place->next;
                 outbox_remove(from, q);
                 /* Appending to an element puts it in front of that element. */
                 list_append(place, &q->waiting);

@@ -22,8 +22,9 @@ struct queued {
         struct list waiting;
         struct table_entry by_id;
         struct ulid id;
-        uint64_t peer; /* the conversation that it was written in */
-        int security;  /* enum security: the least accepted */
+        uint64_t peer;   /* the conversation that it was written in */
+        uint64_t serial; /* rises in the order of writing; the caller's care */
+        int security;    /* enum security: the least accepted */
         size_t size;
         size_t size_sent; /* bytes of text that already went, in whole parts */
         char number[];    /* the user's own private number, or "" */
@@ -44,7 +45,7 @@ struct queued *queued_new(const struct ulid *id, uint64_t peer, int security, si
 void outbox_init(struct outbox *o);
 void outbox_add(struct outbox *o, struct queued *q);
 void outbox_remove(struct outbox *o, struct queued *q);
-/* Moves all of @from in front of what is in @to. */
+/* Moves all of @from to @to, each to its place in the order of writing. */
 void outbox_move(struct outbox *to, struct outbox *from);
 struct queued *outbox_first(const struct outbox *o);
 

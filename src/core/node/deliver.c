@@ -51,6 +51,7 @@ int node_enqueue(struct node *n, struct peer *peer, struct queued *q)
                 free(q);
                 return r;
         }
+        q->serial = ++n->serial_last;
         outbox_add(&peer->outbox, q);
         peer_queue_changed(&n->peers, peer);
         return 0;

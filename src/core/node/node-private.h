@@ -78,6 +78,7 @@ struct node {
         uint64_t link_last; /* odd */
 
         struct table queued_by_id;
+        uint64_t serial_last; /* of struct queued */
         struct list calls;
         usec_t retry_usec; /* no outbox is due before */
         usec_t save_usec;  /* when times of hearing are stored */
