@@ -4,7 +4,7 @@
  *
  * The broker tells who a caller is only when asked, and asking takes a round trip, which no handler
  * waits for. So a caller is charged by itself until it is known, and by its uid from then on; only
- * when so many calls wait that its uid might matter does a call of an unknown one wait unread.
+ * when so many calls wait that uids matter do further ones wait unread until all of them are known.
  */
 #include <stdio.h>
 
@@ -12,6 +12,8 @@
 #include "bus/names.h"
 #include "daemon/bus-private.h"
 #include "os/log.h"
+
+#define UID_UNKNOWN ((uid_t)-1)
 
 struct call {
         struct list list; /* in bus.calls */
@@ -52,14 +54,20 @@ static void forget_calls(struct bus *b, const struct caller *caller)
         }
 }
 
+static void held_free(struct held *h)
+{
+        list_remove(&h->list);
+        sd_bus_message_unref(h->message);
+        free(h);
+}
+
 static void forget_unread(struct caller *caller)
 {
-        list_for_each_safe (i, &caller->unread) {
+        list_for_each_safe (i, &caller->bus->unread) {
                 struct held *h = container_of(i, struct held, list);
 
-                list_remove(i);
-                sd_bus_message_unref(h->message);
-                free(h);
+                if (streq(sd_bus_message_get_sender(h->message), caller->name))
+                        held_free(h);
         }
 }
 
@@ -87,7 +95,7 @@ void bus_forget_callers(struct bus *b)
 
 static bool caller_is_idle(const struct caller *c)
 {
-        return c->n_calls == 0 && c->n_searches == 0 && list_is_empty(&c->unread);
+        return c->n_calls == 0 && c->n_searches == 0 && c->n_unread == 0;
 }
 
 /* Callers that have nothing to wait for are kept for their next call, but not too many. */
@@ -130,7 +138,6 @@ int bus_get_caller(struct bus *b, sd_bus_message *message, struct caller **ret)
                 return -ENOMEM;
         }
         c->bus = b;
-        list_init(&c->unread);
         list_append(b->callers.next, &c->list);
         b->n_callers++;
         *ret = c;
@@ -153,47 +160,74 @@ static size_t count_waiting(const struct bus *b, const struct caller *caller)
         return n;
 }
 
-static void read_unread(struct caller *caller)
+/* Somebody who waits, and of whom we do not know who it is. */
+static bool is_anybody_unknown(const struct bus *b)
 {
-        while (!list_is_empty(&caller->unread)) {
-                struct held *h = container_of(list_first(&caller->unread), struct held, list);
+        list_for_each (i, &b->callers) {
+                const struct caller *c = container_of(i, struct caller, list);
+
+                if (!c->is_known && (c->n_waiting > 0 || c->n_unread > 0))
+                        return true;
+        }
+        return false;
+}
+
+static void read_unread(struct bus *b)
+{
+        while (!list_is_empty(&b->unread) && !is_anybody_unknown(b)) {
+                struct held *h = container_of(list_first(&b->unread), struct held, list);
                 _cleanup_(sd_bus_error_free)
                 sd_bus_error error = SD_BUS_ERROR_NULL;
+                struct caller *caller;
                 int r;
 
-                list_remove(&h->list);
-                r = send_message(caller->bus, h->message, caller, &error);
+                r = bus_get_caller(b, h->message, &caller);
+                if (r >= 0) {
+                        caller->n_unread--;
+                        r = send_message(b, h->message, caller, &error);
+                }
                 if (r < 0)
                         (void)sd_bus_reply_method_errno(h->message, r, &error);
-                sd_bus_message_unref(h->message);
-                free(h);
+                held_free(h);
         }
+}
+
+static void caller_known(struct caller *c, uid_t uid)
+{
+        c->uid = uid;
+        c->is_known = true;
+        read_unread(c->bus);
+        bus_searches_wake(c->bus);
 }
 
 static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        struct caller *caller = userdata;
+        struct caller *c = userdata;
+        struct bus *b = c->bus;
         uint32_t uid;
 
-        caller->query = sd_bus_slot_unref(caller->query);
-        if (sd_bus_message_is_method_error(reply, NULL) ||
-                sd_bus_message_read(reply, "u", &uid) < 0) {
-                caller_free(caller); /* it was gone before we asked */
-                return 0;
+        c->query = sd_bus_slot_unref(c->query);
+        if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER)) {
+                caller_free(c); /* it was gone before we asked */
+                read_unread(b);
+        } else if (sd_bus_message_read(reply, "u", &uid) >= 0) {
+                caller_known(c, uid);
+        } else {
+                caller_known(c, UID_UNKNOWN);
         }
-        caller->uid = uid;
-        caller->is_known = true;
-        read_unread(caller);
-        bus_searches_wake(caller->bus);
         return 0;
 }
 
 static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
         const char *name, *old, *new;
+        struct caller *c = userdata;
+        struct bus *b = c->bus;
 
-        if (sd_bus_message_read(signal, "sss", &name, &old, &new) >= 0 && !new[0])
-                caller_free(userdata);
+        if (sd_bus_message_read(signal, "sss", &name, &old, &new) >= 0 && !new[0]) {
+                caller_free(c);
+                read_unread(b);
+        }
         return 0;
 }
 
@@ -226,21 +260,24 @@ void bus_ask_caller(struct caller *c)
                 r = sd_bus_call_method_async(connection, &c->query, "org.freedesktop.DBus",
                         "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetConnectionUnixUser",
                         on_uid, c, "s", c->name);
-        if (r < 0)
+        if (r < 0) {
                 log_debug_errno(r, "Failed to ask the bus about %s: %m", c->name);
+                caller_known(c, UID_UNKNOWN);
+        }
 }
 
 /*
  * Calls
  */
-static int hold_unread(struct caller *caller, sd_bus_message *message)
+static int hold_unread(struct bus *b, struct caller *caller, sd_bus_message *message)
 {
         struct held *h = calloc(1, sizeof *h);
 
         if (!h)
                 return -ENOMEM;
         h->message = sd_bus_message_ref(message);
-        list_append(&caller->unread, &h->list);
+        list_append(&b->unread, &h->list);
+        caller->n_unread++;
         bus_ask_caller(caller);
         return 1;
 }
@@ -374,9 +411,9 @@ int bus_send_message(sd_bus_message *message, void *userdata, sd_bus_error *erro
         if (r < 0)
                 return r;
         drop_idle(b);
-        if (!caller->is_known &&
-                (b->n_waiting >= P2PCHAT_BUS_CALLS_MAX || !list_is_empty(&caller->unread)))
-                return hold_unread(caller, message);
+        if (!list_is_empty(&b->unread) || (b->n_waiting >= P2PCHAT_BUS_CALLS_MAX &&
+                                                  (!caller->is_known || is_anybody_unknown(b))))
+                return hold_unread(b, caller, message);
         return send_message(b, message, caller, error);
 }
 

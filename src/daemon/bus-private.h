@@ -34,7 +34,7 @@ struct caller {
         unsigned n_calls;   /* of SendMessage, not answered yet; */
         unsigned n_waiting; /* those of them that may wait longer than this turn */
         unsigned n_searches;
-        struct list unread; /* of struct held: calls that came before it was known */
+        unsigned n_unread; /* in bus.unread */
 };
 
 /* A call, kept until its time. */
@@ -60,7 +60,8 @@ struct bus {
         struct list callers, calls; /* calls: of struct call, bus-call.c */
         size_t n_callers, n_waiting;
         uint64_t call_last;
-        struct list done; /* of struct held: answered when the turn is committed */
+        struct list unread; /* of struct held: calls that are read once all callers are known */
+        struct list done;   /* of struct held: answered when the turn is committed */
 
         struct list searches; /* of struct search, bus-history.c */
         sd_event_source *search_source;

@@ -167,6 +167,7 @@ int bus_new(struct manager *m, struct bus **ret)
         b->retry_wait_usec = RETRY_USEC_MIN;
         list_init(&b->callers);
         list_init(&b->calls);
+        list_init(&b->unread);
         list_init(&b->done);
         list_init(&b->searches);
         list_init(&b->presences);
