@@ -80,15 +80,19 @@ class Bus:
         self.address = f"unix:path={self.socket}"
         self.config = os.path.join(self.directory, "bus.conf")
         self.process = None
+        self.stderr_path = os.path.join(self.directory, "stderr")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(BUS_CONFIG.format(path=self.socket))
+        on_failure(self._tail)
         self.start()
         defer(self.stop)
 
     def start(self):
-        self.process = subprocess.Popen(
-            ["dbus-daemon", f"--config-file={self.config}", "--nofork", "--print-address"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=child_dies_with_us)
+        with open(self.stderr_path, "ab") as stderr:
+            self.process = subprocess.Popen(
+                ["dbus-daemon", f"--config-file={self.config}", "--nofork", "--print-address"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+                preexec_fn=child_dies_with_us)
         if not self.process.stdout.readline():
             raise Failure("dbus-daemon did not start")
 
@@ -105,6 +109,12 @@ class Bus:
     def restart(self):
         self.stop()
         self.start()
+
+    def _tail(self):
+        with open(self.stderr_path, encoding="utf-8", errors="replace") as file:
+            # It always complains that it may not have more descriptors.
+            lines = [line for line in file if "fd limit" not in line]
+        return "--- dbus-daemon:\n" + "".join(lines[-20:]) if lines else ""
 
     def connect(self):
         """A connection (Gio.DBusConnection) of its own."""

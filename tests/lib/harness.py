@@ -41,7 +41,8 @@ TEST_SECONDS_MAX = 300
 _tests = []
 _case_stack = contextlib.ExitStack()
 _end_stack = contextlib.ExitStack()
-_failure_hooks = []
+_case_hooks = []
+_program_hooks = []
 
 
 class Failure(AssertionError):
@@ -84,9 +85,10 @@ def at_end(function, *args, **kwargs):
     _end_stack.callback(function, *args, **kwargs)
 
 
-def on_failure(function):
-    """The text that this function returns is printed to standard error after a failed test."""
-    _failure_hooks.append(function)
+def on_failure(function, for_all=False):
+    """The text that this function returns is printed to standard error when the present test
+    fails, or when any does."""
+    (_program_hooks if for_all else _case_hooks).append(function)
 
 
 def environment(name):
@@ -209,6 +211,7 @@ def _run_one(function, seconds):
     _case_stack = contextlib.ExitStack()
     outcome, why = "ok", ""
 
+    _case_hooks.clear()
     signal.alarm(seconds)
     try:
         function()
@@ -220,9 +223,11 @@ def _run_one(function, seconds):
     except Exception as error:
         outcome, why = "not ok", f"{error}" if isinstance(error, Failure) else repr(error)
         traceback.print_exc()
-        for hook in _failure_hooks:
+        for hook in _program_hooks + _case_hooks:
             with contextlib.suppress(Exception):
-                print(hook(), file=sys.stderr)
+                text = hook()
+                if text:
+                    print(text, file=sys.stderr)
     finally:
         signal.alarm(0)
 

@@ -29,7 +29,8 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Failure, at_end, child_dies_with_us, defer, environment, run, wait_for
+from harness import (Failure, at_end, child_dies_with_us, defer, environment, on_failure, run,
+                     wait_for)
 
 CLONE_NEWNET = 0x40000000
 
@@ -112,6 +113,7 @@ class Machine:
         self.leader = None
         self._cgroups = []
         at_end(self._remove)
+        on_failure(self._tail, for_all=True)
         self._make_root(environment("P2PCHAT_ROOTFS"), broker)
         run(["ip", "netns", "add", self.namespace])
         network.plug(self.namespace, self.port, number)
@@ -195,6 +197,13 @@ class Machine:
         with open(os.path.join(self.directory, "console"), encoding="utf-8",
                   errors="replace") as file:
             return file.read()
+
+    def _tail(self):
+        if self.leader is None:
+            return ""
+        journal = self.run("journalctl", "--no-pager", "-n", "25", "-u", "p2pchatd.service",
+                           check=False, timeout=20).stdout
+        return f"--- journal of {self.name}:\n{journal}"
 
     def _remove(self):
         self.power_cut()

@@ -401,7 +401,8 @@ class Run:
                          and os.access(os.path.join(folder, f), os.X_OK)
                          and os.path.isfile(os.path.join(folder, f)))
         for target in targets:
-            kept = os.path.join(TREE, "tests", "fuzz", target.removeprefix("fuzz-"))
+            kept = os.path.join(TREE, "tests", "fuzz", "corpus",
+                                target.removeprefix("fuzz-"))
             found = self.path("found", target)
             os.makedirs(found, exist_ok=True)
             ok = self.command(f"run-{target}", [
