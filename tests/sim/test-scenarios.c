@@ -247,6 +247,45 @@ TEST(killed_between_commit_and_close_it_comes_twice)
                   "[ 11111] a = sent\n");
 }
 
+/* His kernel has acknowledged it; then he dies without a word. */
+TEST(what_only_a_kernel_has_is_not_sent)
+{
+        _cleanup_(world_freep)
+        struct world *w = begin(false);
+        struct machine *a = start(w, "Ada", 1), *b = start(w, "Bob", 2);
+
+        world_run_until(w, AT(10));
+        forget_trace(w);
+        b->crash_next = CRASH_BEFORE_COMMIT;
+        machine_send(a, "Bob", "hello", "plain", 0);
+        world_run_until(w, AT(10.025));
+        w->weather.turn_usec = AT(1); /* Bob is slow, his kernel is not, */
+        world_run_until(w, AT(10.1));
+        w->is_cut[b->index][a->index] = true; /* and its reset does not arrive */
+        world_run_until(w, AT(11.5));
+        w->is_cut[b->index][a->index] = false;
+        w->weather.turn_usec = 0;
+        world_run_until(w, AT(16));
+        machine_start(b);
+        world_run_until(w, AT(20));
+        expect(w, "[ 10000] a = queued for b, plain: hello\n"
+                  "[ 10000] a > b dial\n"
+                  "[ 10020] a > b {\"unencrypted_message\": \"hello\", \"username\": \"Ada\", "
+                  "\"use...\n"
+                  "[ 10020] a > b finish\n"
+                  "[ 10279] b is killed\n"
+                  "[ 13000] a < queued\n"
+                  "[ 16000] b starts\n"
+                  "[ 16051] a > b dial\n"
+                  "[ 16071] a > b {\"unencrypted_message\": \"hello\", \"username\": \"Ada\", "
+                  "\"use...\n"
+                  "[ 16071] a > b finish\n"
+                  "[ 16081] b = received from a, plain: hello\n"
+                  "[ 16081] b = Ada is online\n"
+                  "[ 16081] b > a close\n"
+                  "[ 16091] a = sent\n");
+}
+
 TEST(who_has_moved_takes_over_the_queue)
 {
         _cleanup_(world_freep)

@@ -447,18 +447,26 @@ static void pump(struct world *w, struct wire *wire, struct end *end)
                 pump_soon(w, wire, end, w->weather.split > 0 ? world_latency(w) / 4 : 0);
 }
 
-static void acknowledge(struct world *w, struct wire *wire, struct end *end, uint64_t value)
+static void acknowledge(struct world *w, struct wire *wire, struct end *end, struct event *e)
 {
-        const struct end *other = &wire->ends[!side(wire, end)];
+        struct end *other = &wire->ends[!side(wire, end)];
+        uint64_t value = e->value;
 
         if (end->is_gone || value <= end->n_acknowledged)
                 return;
-        if (!world_is_connected(w, &other->address, &end->address)) {
-                schedule(w, wire, side(wire, end), EVENT_ACKNOWLEDGE, RETRY_USEC, value);
+        if (e->is_again && other->is_gone) {
+                /* What was sent once more met nobody. */
+                reset(w, wire, other);
                 return;
         }
-        if (other->is_gone && value > end->n_delivered)
+        if (!world_is_connected(w, &other->address, &end->address)) {
+                struct event again = *e;
+
+                again.time_usec = w->now_usec + RETRY_USEC;
+                again.is_again = true;
+                world_schedule(w, &again);
                 return;
+        }
         end->n_acknowledged = value;
         end->unacknowledged_usec =
                 value < end->n_written + end->wants_fin ? w->now_usec : USEC_INFINITY;
@@ -510,7 +518,7 @@ void wire_event(struct world *w, struct event *e)
         else if (e->type == EVENT_PUMP)
                 pump(w, wire, end);
         else if (e->type == EVENT_ACKNOWLEDGE)
-                acknowledge(w, wire, end, e->value);
+                acknowledge(w, wire, end, e);
         else if (e->type == EVENT_RESET)
                 reset_arrives(w, wire, end, (enum link_end)e->value);
         else if (e->type == EVENT_WATCH)

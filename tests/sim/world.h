@@ -147,6 +147,7 @@ struct event {
         uint64_t wire;
         int end;
         uint64_t value;
+        bool is_again; /* the first was lost */
         struct endpoint from;
         enum dialect dialect;
         struct ulid id;

@@ -441,6 +441,28 @@ TEST(who_renames_himself_keeps_his_row)
         fixture_done(&f);
 }
 
+/* Several users of one address: the name in the message tells them apart. */
+TEST(a_blocked_user_beside_another)
+{
+        static const char bad[] = "{\"unencrypted_message\": \"x\", \"user\": \"Bad\"}";
+        static const char good[] = "{\"unencrypted_message\": \"y\", \"user\": \"Good\"}";
+        struct endpoint from = host(2);
+        struct fixture f;
+        struct change c;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        ASSERT_OK(fixture_hear(&f, 2, ANNOUNCE("Bad")));
+        ASSERT_OK(fixture_hear(&f, 2, ANNOUNCE("Good")));
+        ASSERT_OK(node_block(f.node, "Bad", true, f.now, NULL));
+        ASSERT_OK(node_accepted(f.node, 2, &from, f.now));
+        ASSERT_OK(node_received(f.node, 2, bad, sizeof bad - 1, f.now));
+        ASSERT_FALSE(fixture_change(&f, CHANGE_MESSAGE, &c));
+        ASSERT_OK(node_received(f.node, 2, good, sizeof good - 1, f.now));
+        ASSERT_TRUE(fixture_change(&f, CHANGE_MESSAGE, &c));
+        ASSERT_STREQ(c.message.name, "Good");
+        fixture_done(&f);
+}
+
 TEST(an_announcement_that_says_nothing_new_changes_nothing)
 {
         struct endpoint from = host(2);

@@ -189,7 +189,6 @@ static int rest(struct node *n, struct peer *peer, struct now now)
 
         delivery_free(peer);
         outbox_failed(&peer->outbox, n->random, now.mono_usec);
-        n->retry_usec = usec_min(n->retry_usec, peer->outbox.retry_usec);
         r = node_answer_queued(n, &peer->outbox);
         return r < 0 ? r : node_deliver(n, peer, now);
 }
