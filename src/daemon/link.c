@@ -156,12 +156,25 @@ static int write_some(struct connection *c)
         return 0;
 }
 
+/*
+ * Until its message is on our disk, a caller must not take our end for an answer: he believes that
+ * an end of file says "taken", and a process that dies gives just that. With this it is a reset.
+ */
+static void reset_at_death(int fd, bool is_wanted)
+{
+        struct linger l = { .l_onoff = is_wanted };
+
+        if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l) < 0)
+                log_debug_errno(-errno, "Failed to set how a connection ends: %m");
+}
+
 /* Bytes that came and were not read would make the kernel cut the connection, and with it what we
  * have just written. */
 static void flushed(struct connection *c)
 {
         uint8_t data[4096];
 
+        reset_at_death(c->fd, false);
         (void)shutdown(c->fd, SHUT_WR);
         for (size_t n = 0; n < DISCARD_SIZE_MAX; n += sizeof data)
                 if (recv(c->fd, data, sizeof data, MSG_DONTWAIT) <= 0)
@@ -383,6 +396,7 @@ int links_accept(struct links *l, int fd, const struct endpoint *from)
                 log_warning_errno(r, "Failed to serve a connection: %m");
                 return r == -ENOMEM ? r : 0;
         }
+        reset_at_death(fd, true);
         return manager_take(m, node_accepted(m->node, c->number, from, manager_now(m)));
 }
 

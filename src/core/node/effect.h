@@ -20,7 +20,9 @@ enum effect_type {
 
 enum close_how {
         CLOSE_NOW,    /* drop it; no node_closed() follows */
-        CLOSE_FLUSH,  /* write what is left, then close; no node_closed() follows */
+        CLOSE_FLUSH,  /* write what is left, then close; no node_closed() follows. Before this no
+                         accepted link may end in an end of file, should the process die: the other
+                         side takes that for "on your disk" */
         CLOSE_FINISH, /* write what is left, shut down writing, wait for the other side (at most
                          FINISH_TIMEOUT_USEC); node_closed() follows and says what was seen */
 };
