@@ -29,7 +29,8 @@ struct test {
         struct test *next;
 };
 
-static struct test *test_first, **test_last = &test_first;
+static struct test *test_first;
+__attribute__((unused)) static struct test **test_last = &test_first;
 static const char *test_now = "set-up";
 
 #define TEST(n)                                                                                    \

@@ -89,3 +89,52 @@ bool id_is_valid(const char *s)
 
         return base32_decode(s, id, sizeof id) == 0;
 }
+
+void fingerprint_half(
+        const uint8_t public_key[static PUBLIC_KEY_SIZE], char ret[static FINGERPRINT_HALF_SIZE])
+{
+        static const char prefix[] = "p2pchat/1 fingerprint"; /* hashed with its zero byte */
+        const struct blob pieces[] = { { prefix, sizeof prefix }, { public_key, PUBLIC_KEY_SIZE } };
+        uint8_t digest[HASH_SIZE];
+        char *out = ret;
+
+        hash(pieces, ELEMENTSOF(pieces), digest);
+        for (size_t i = 0; i < FINGERPRINT_GROUPS; i++) {
+                uint64_t v = 0;
+
+                for (size_t k = 0; k < 5; k++)
+                        v = v << 8 | digest[5 * i + k];
+                for (unsigned unit = 10000; unit > 0; unit /= 10)
+                        *out++ = (char)('0' + v / unit % 10);
+                *out++ = ' ';
+        }
+        out[-1] = 0;
+}
+
+void fingerprint_pair(const uint8_t a[static PUBLIC_KEY_SIZE],
+        const uint8_t b[static PUBLIC_KEY_SIZE], char ret[static FINGERPRINT_SIZE])
+{
+        char x[FINGERPRINT_HALF_SIZE], y[FINGERPRINT_HALF_SIZE];
+        bool swap;
+
+        fingerprint_half(a, x);
+        fingerprint_half(b, y);
+        swap = strcmp(x, y) > 0;
+        memcpy(ret, swap ? y : x, sizeof x);
+        ret[sizeof x - 1] = ' ';
+        memcpy(ret + sizeof x, swap ? x : y, sizeof x);
+}
+
+bool fingerprint_matches(const char *fingerprint, const char *typed)
+{
+        for (;; fingerprint++, typed++) {
+                while (*fingerprint == ' ')
+                        fingerprint++;
+                while (*typed == ' ' || *typed == '\t' || *typed == '\n')
+                        typed++;
+                if (*fingerprint != *typed)
+                        return false;
+                if (*fingerprint == 0)
+                        return true;
+        }
+}

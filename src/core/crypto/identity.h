@@ -22,3 +22,19 @@ void identity_done(struct identity *i);
 void identity_id(const uint8_t public_key[static PUBLIC_KEY_SIZE], char ret[static ID_STRING_SIZE]);
 /* 26 characters in the one canonical spelling. */
 bool id_is_valid(const char *s);
+
+/*
+ * Fingerprints, to be compared by people: six groups of five digits for each key, twelve for a
+ * pair, the smaller half first, so that both sides show the same.
+ */
+#define FINGERPRINT_GROUPS 6
+#define FINGERPRINT_HALF_SIZE (FINGERPRINT_GROUPS * 6) /* with the zero byte */
+#define FINGERPRINT_SIZE (2 * FINGERPRINT_GROUPS * 6)
+
+/* "12345 12345 12345 12345 12345 12345" */
+void fingerprint_half(
+        const uint8_t public_key[static PUBLIC_KEY_SIZE], char ret[static FINGERPRINT_HALF_SIZE]);
+void fingerprint_pair(const uint8_t a[static PUBLIC_KEY_SIZE],
+        const uint8_t b[static PUBLIC_KEY_SIZE], char ret[static FINGERPRINT_SIZE]);
+/* Are these the digits, all 60 of them? Blanks do not count. */
+bool fingerprint_matches(const char *fingerprint, const char *typed);
