@@ -19,6 +19,8 @@ ANY = None
 RULES = {
     "src/base": ([], PURE | {"arpa/inet.h", "netinet/in.h"}, []),
     "src/core/crypto": (["base"], PURE, ["gcrypt.h"]),
+    "src/core/noise": (["base", "core/crypto"], PURE, []),
+    "src/core/session": (["base", "core/crypto", "core/noise"], PURE, []),
     "src/core/discovery": (["base", "core/crypto"], PURE, []),
     "src/core/delivery": (["base", "core/crypto", "core/discovery"], PURE, []),
     "src/core/legacy": (["base", "core/crypto", "core/discovery"], PURE, ["json-c/json.h"]),

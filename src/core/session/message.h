@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * What is said in a session
+ *
+ * Each side sends its messages in a stream: a random number that it chose once for this peer, and
+ * numbers from 1 within it.
+ *
+ *     a                                                             b
+ *     | hello(stream S of a, oldest number not yet acknowledged)    |
+ *     | ----------------------------------------------------------> |
+ *     |                          resume(S, highest number b has)    |
+ *     | <---------------------------------------------------------- |
+ *     | message(n), message(n + 1), ...                             |
+ *     | ----------------------------------------------------------> |
+ *     |                               acknowledge(n), refused(n+1)  |
+ *     | <---------------------------------------------------------- |
+ *
+ * and the same the other way round. Nothing is sent before resume: only it tells whether b has
+ * heard numbers that a, put back to an older state, is about to give a second time.
+ */
+#include "base/encode.h"
+#include "base/usec.h"
+#include "core/session/frame.h"
+
+/* Why a message will never be taken. */
+enum refusal {
+        REFUSAL_OTHER,
+        REFUSAL_INVALID_TEXT, /* not printable UTF-8, or empty */
+        REFUSAL_TOO_LARGE,
+        REFUSAL_KNOWN_ID, /* another message of this sender has its ULID */
+};
+
+enum goodbye {
+        GOODBYE_OTHER,
+        GOODBYE_STOP,     /* the program ends */
+        GOODBYE_IDLE,     /* nothing was said for long */
+        GOODBYE_REPLACED, /* there is a newer session with the same peer */
+        GOODBYE_ENDED,    /* somebody asked for it */
+};
+
+/* One of the frames that are known. Pointers of a decoded one point into the frame. */
+struct message {
+        enum frame_type type;
+        union {
+                struct {
+                        uint64_t stream; /* of who says it */
+                        uint64_t oldest; /* the least number not acknowledged, or the next one to
+                                            be given when all are; from 1 */
+                } hello;
+                struct {
+                        uint64_t stream; /* of the other side, from its hello */
+                        uint64_t mark;   /* the highest number that is on our disk; 0: none */
+                } resume;
+                struct {
+                        uint64_t number; /* from 1 */
+                        struct ulid id;
+                        usec_t time_usec; /* when it was written, realtime */
+                        const char *text; /* decoded: any bytes of any size; whoever takes it
+                                             checks them, and refuses */
+                        size_t size;
+                } text; /* FRAME_MESSAGE */
+                struct {
+                        uint64_t number; /* this one and all before it are on disk */
+                } acknowledge;
+                struct {
+                        uint64_t number;
+                        enum refusal reason;
+                } refused;
+                struct {
+                        enum goodbye reason;
+                } goodbye;
+        };
+};
+
+#define MESSAGE_TEXT_HEAD 33                                  /* bytes before the text */
+#define MESSAGE_TEXT_MAX (FRAME_SIZE_MAX - MESSAGE_TEXT_HEAD) /* bytes that a frame can bear */
+
+enum message_fault {
+        MESSAGE_UNKNOWN = 1, /* to be skipped */
+        MESSAGE_MALFORMED,
+};
+
+/* Bytes of its frame. */
+size_t message_size(const struct message *m);
+/* @ret has room for message_size() bytes, at most FRAME_SIZE_MAX. */
+void message_encode(const struct message *m, uint8_t *ret);
+/* 0, or enum message_fault. */
+int message_decode(const uint8_t *frame, size_t size, struct message *ret);
