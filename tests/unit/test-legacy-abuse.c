@@ -1,38 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The classic engine under mutated input, and with memory that runs out */
+#include "lib/failing-memory.h"
 #include "unit/legacy-world.h"
-
-/*
- * The n-th allocation of ours fails (libraries keep theirs). Linked with --wrap.
- */
-static size_t n_allocations, fail_at = SIZE_MAX;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool is_failing(void)
-{
-        return ++n_allocations == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-        return is_failing() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-        return is_failing() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-        return is_failing() ? NULL : __real_realloc(p, size);
-}
 
 #define CIPHER "{\"encrypted_message\": \"31cbti0xfHTDQ6rmee2hcg==\"}"
 #define TOKEN                                                                                      \

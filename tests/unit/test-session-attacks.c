@@ -525,6 +525,20 @@ TEST(a_man_in_the_middle_shows_himself)
         forger_done(&f);
 }
 
+TEST(packets_too_short_to_be_sealed)
+{
+        for (uint8_t size = 0; size <= TAG_SIZE; size++) {
+                uint8_t packet[PACKET_HEAD_SIZE + TAG_SIZE] = { 0, size };
+                struct pair p;
+
+                pair_open(&p);
+                side_feed(&p, &p.b, packet, PACKET_HEAD_SIZE + size, 0);
+                ASSERT_TRUE(p.b.ended);
+                ASSERT_EQ(p.b.how, SESSION_MALFORMED);
+                pair_done(&p);
+        }
+}
+
 TEST(floods_of_rubbish)
 {
         uint8_t *rubbish = malloc(SESSION_CHUNK_MAX);

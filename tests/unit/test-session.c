@@ -457,6 +457,30 @@ TEST(closing_before_it_is_proven)
         pair_done(&p);
 }
 
+/* Secrets under way fit into locked memory, as many as there may ever be. */
+TEST(handshakes_at_once)
+{
+        struct session *sessions[512];
+        struct buffer first;
+        struct pair p;
+
+        pair_init(&p);
+        pair_dial(&p, NULL);
+        buffer_init(&first, 256);
+        ASSERT_OK(buffer_append(&first, p.a.wire.data, p.a.wire.size));
+        for (size_t i = 0; i < ELEMENTSOF(sessions); i++) {
+                ASSERT_OK(session_new(
+                        &p.b.self, SESSION_RESPONDER, NULL, p.now_usec, &sessions[i]));
+                ASSERT_OK(session_receive(sessions[i], first.data, first.size, p.now_usec));
+        }
+        pair_run(&p, 0);
+        ASSERT_TRUE(p.a.proven && p.b.proven);
+        for (size_t i = 0; i < ELEMENTSOF(sessions); i++)
+                session_free(sessions[i]);
+        buffer_done(&first);
+        pair_done(&p);
+}
+
 TEST(which_session_stays)
 {
         static const struct {
