@@ -54,6 +54,39 @@ class Peer:
         self._took(self.handshake.read_message(message, payload))
         return bytes(payload)
 
+    def write_with_hash(self, make_payload):
+        """The payload is made of h as it is just before it."""
+        state = self.handshake.symmetricstate
+        seal, message = state.encrypt_and_hash, bytearray()
+
+        def intercept(plain):
+            if plain == self.static.public.data:  # the token s, which comes first
+                return seal(plain)
+            return seal(make_payload(self.hash))
+
+        state.encrypt_and_hash = intercept
+        try:
+            self._took(self.handshake.write_message(b"", message))
+        finally:
+            del state.encrypt_and_hash
+        return bytes(message)
+
+    def read_with_hash(self, message):
+        """The payload, and h as it was just before it."""
+        state = self.handshake.symmetricstate
+        opened, before, payload = state.decrypt_and_hash, [], bytearray()
+
+        def intercept(sealed):
+            before.append(self.hash)
+            return opened(sealed)
+
+        state.decrypt_and_hash = intercept
+        try:
+            self._took(self.handshake.read_message(message, payload))
+        finally:
+            del state.decrypt_and_hash
+        return bytes(payload), before[-1]
+
     @property
     def hash(self):
         return self.handshake.symmetricstate.get_handshake_hash()
