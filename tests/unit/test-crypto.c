@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* core/crypto against published vectors */
-#include "base/encode.h"
 #include "core/crypto/crypto.h"
 #include "core/crypto/dh.h"
 #include "core/crypto/identity.h"
 #include "core/crypto/legacy-cipher.h"
 #include "core/crypto/random.h"
-#include "lib/test.h"
-
-static size_t from_hex(const char *s, uint8_t *ret)
-{
-        size_t size;
-
-        ASSERT_OK(hex_decode(s, strlen(s), ret, &size));
-        return size;
-}
-
-#define ASSERT_HEX(data, size, text)                                                               \
-        do {                                                                                       \
-                char _hex[1024];                                                                   \
-                                                                                                   \
-                hex_encode(data, size, _hex);                                                      \
-                ASSERT_STREQ(_hex, text);                                                          \
-        } while (0)
+#include "lib/vectors.h"
 
 TEST(hash_of_pieces) /* FIPS 180-4, "abc" */
 {
@@ -77,8 +60,8 @@ TEST(aead_vector) /* RFC 8439, 2.8.2 */
 
         for (size_t i = 0; i < sizeof key; i++)
                 key[i] = 0x80 + i;
-        from_hex("070000004041424344454647", nonce);
-        from_hex("50515253c0c1c2c3c4c5c6c7", associated);
+        vectors_bytes("070000004041424344454647", nonce);
+        vectors_bytes("50515253c0c1c2c3c4c5c6c7", associated);
         ASSERT_OK(aead_new(&a));
         aead_set_key(a, key);
 
@@ -207,7 +190,7 @@ TEST(identity_from_seed) /* public keys of RFC 8032, 7.1 */
                 uint8_t seed[IDENTITY_SEED_SIZE];
                 struct identity id;
 
-                from_hex(vectors[i][0], seed);
+                vectors_bytes(vectors[i][0], seed);
                 ASSERT_OK(identity_init(&id, seed));
                 ASSERT_HEX(id.public_key, PUBLIC_KEY_SIZE, vectors[i][1]);
                 ASSERT_STREQ(id.id, vectors[i][2]);

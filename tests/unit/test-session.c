@@ -469,8 +469,8 @@ TEST(handshakes_at_once)
         buffer_init(&first, 256);
         ASSERT_OK(buffer_append(&first, p.a.wire.data, p.a.wire.size));
         for (size_t i = 0; i < ELEMENTSOF(sessions); i++) {
-                ASSERT_OK(session_new(
-                        &p.b.self, SESSION_RESPONDER, NULL, p.now_usec, &sessions[i]));
+                ASSERT_OK(
+                        session_new(&p.b.self, SESSION_RESPONDER, NULL, p.now_usec, &sessions[i]));
                 ASSERT_OK(session_receive(sessions[i], first.data, first.size, p.now_usec));
         }
         pair_run(&p, 0);

@@ -100,7 +100,7 @@ struct session *session_free(struct session *s);
 DEFINE_CLEANUP(struct session *, session_free)
 
 /* From the first byte of the connection on, "P2PC" included; at most SESSION_CHUNK_MAX at a time.
- * 0 or -ENOMEM. */
+ * 0, -ENOMEM, or -E2BIG when what came before has not been drained. */
 int session_receive(struct session *s, const void *data, size_t size, usec_t now_usec);
 /* Seals @m (its text at most MESSAGE_TEXT_MAX bytes). 0; 1 when the session is not proven or has
  * ended; -ENOMEM, or -E2BIG when SESSION_OUTPUT_MAX bytes have not been drained. */
