@@ -122,6 +122,18 @@ TEST(reasons_nobody_knows_yet)
         ASSERT_EQ(m.goodbye.reason, GOODBYE_OTHER);
 }
 
+TEST(recognised_by_its_first_bytes)
+{
+        ASSERT_EQ(session_recognise("", 0), SESSION_MAY_BE);
+        ASSERT_EQ(session_recognise("P", 1), SESSION_MAY_BE);
+        ASSERT_EQ(session_recognise("P2P", 3), SESSION_MAY_BE);
+        ASSERT_EQ(session_recognise("P2PC", 4), SESSION_IS);
+        ASSERT_EQ(session_recognise("P2PC\7...", 8), SESSION_IS);
+        ASSERT_EQ(session_recognise("P2PD", 4), SESSION_IS_NOT);
+        ASSERT_EQ(session_recognise("{", 1), SESSION_IS_NOT);
+        ASSERT_EQ(session_recognise("y", 1), SESSION_IS_NOT);
+}
+
 TEST(a_conversation)
 {
         struct pair p;

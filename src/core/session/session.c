@@ -19,6 +19,8 @@
 
 static const uint8_t prologue[PROLOGUE_SIZE] = { 'P', '2', 'P', 'C', SESSION_VERSION };
 
+static_assert(sizeof SESSION_MAGIC == PROLOGUE_SIZE, "the magic and one byte of version");
+
 /* What is awaited. */
 enum state {
         STATE_PROLOGUE,
@@ -357,6 +359,15 @@ static bool take_message(struct session *s, struct message *ret)
 /*
  * The engine
  */
+enum session_guess session_recognise(const void *data, size_t size)
+{
+        size_t n = MIN(size, strlen(SESSION_MAGIC));
+
+        if (n > 0 && memcmp(data, SESSION_MAGIC, n) != 0)
+                return SESSION_IS_NOT;
+        return n < strlen(SESSION_MAGIC) ? SESSION_MAY_BE : SESSION_IS;
+}
+
 int session_new(const struct session_self *self, enum session_role role, const char *wanted_id,
         usec_t now_usec, struct session **ret)
 {

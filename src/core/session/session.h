@@ -38,6 +38,14 @@ struct session;
 #define SESSION_CHUNK_MAX (1024 * 1024)      /* bytes of one session_receive() */
 #define SESSION_OUTPUT_MAX (8 * 1024 * 1024) /* bytes not yet drained */
 
+/* Does a connection that begins with these bytes speak this protocol, whatever its version? */
+enum session_guess {
+        SESSION_IS_NOT,
+        SESSION_MAY_BE, /* too few bytes to tell */
+        SESSION_IS,
+};
+enum session_guess session_recognise(const void *data, size_t size);
+
 /* What all sessions of a node have in common; borrowed, and may change between calls but for the
  * keys and the run. */
 struct session_self {
