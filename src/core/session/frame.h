@@ -31,9 +31,8 @@ static inline bool frame_is_message(uint8_t type)
 }
 
 #define ROTATION_MESSAGES 8
-#define ROTATION_OTHER_SIZE                                                                        \
-        (UINT64_C(64) * 1024 * 1024) /* bytes of frames that are no messages                       \
-                                      */
+/* Bytes of frames that are no messages. */
+#define ROTATION_OTHER_SIZE (UINT64_C(64) * 1024 * 1024)
 
 /* What went in one direction of a session. */
 struct flow {

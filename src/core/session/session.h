@@ -3,15 +3,15 @@
 /*
  * One talk with one native peer, as an engine without input or output
  *
- *     dialler                                            responder
- *        |  "P2PC" version                                  |
- *        |  e                                               |
- *        | -----------------------------------------------> |
- *        |                e, ee, s, es, {introduction}      |
- *        | <----------------------------------------------- |   proven for the dialler, who goes
- *        |  s, se, {introduction}                           |   away here if it wanted somebody
- * else | -----------------------------------------------> |   proven for the responder |  {frame}
- * {frame} ...         ... {frame} {frame} | | <----------------------------------------------> |
+ *     dialler                                       responder
+ *        |  "P2PC" version, e                          |
+ *        | ------------------------------------------> |
+ *        |           e, ee, s, es, {introduction}      |
+ *        | <------------------------------------------ |  proven for the dialler, who goes away
+ *        |  s, se, {introduction}                      |  here if it wanted somebody else
+ *        | ------------------------------------------> |  proven for the responder
+ *        |                                             |
+ *        | <--------- {frame} {frame} ... -----------> |
  *
  * It hears the bytes of one connection and says what is to be written there. In each direction the
  * key changes after every 8th message (frame.h), at both sides and without a word. After each call
