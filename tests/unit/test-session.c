@@ -7,7 +7,7 @@ static const struct message samples[] = {
         { .type = FRAME_HELLO, .hello = { .stream = 0x0102030405060708, .oldest = 9 } },
         { .type = FRAME_RESUME, .resume = { .stream = UINT64_MAX, .mark = 0 } },
         { .type = FRAME_ACKNOWLEDGE, .acknowledge.number = 77 },
-        { .type = FRAME_REFUSED, .refused = { .number = 3, .reason = REFUSAL_TOO_LARGE } },
+        { .type = FRAME_REFUSED, .refused = { .number = 3, .reason = REFUSED_TOO_LARGE } },
         { .type = FRAME_GOODBYE, .goodbye.reason = GOODBYE_STOP },
         { .type = FRAME_MESSAGE,
                 .text = { .number = 1,
@@ -117,7 +117,7 @@ TEST(reasons_nobody_knows_yet)
         struct message m;
 
         ASSERT_OK(message_decode((const uint8_t *)"\4\0\0\0\0\0\0\0\1\xee", 10, &m));
-        ASSERT_EQ(m.refused.reason, REFUSAL_OTHER);
+        ASSERT_EQ(m.refused.reason, REFUSED_OTHER);
         ASSERT_OK(message_decode((const uint8_t *)"\5\xee", 2, &m));
         ASSERT_EQ(m.goodbye.reason, GOODBYE_OTHER);
 }

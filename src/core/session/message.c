@@ -55,11 +55,11 @@ void message_encode(const struct message *m, uint8_t *ret)
         assert(!w.failed && w.left == 0);
 }
 
-static enum refusal read_refusal(struct reader *r)
+static enum refused read_refusal(struct reader *r)
 {
         uint8_t v = reader_u8(r);
 
-        return v <= REFUSAL_KNOWN_ID ? v : REFUSAL_OTHER;
+        return v <= REFUSED_KNOWN_ID ? v : REFUSED_OTHER;
 }
 
 static enum goodbye read_goodbye(struct reader *r)

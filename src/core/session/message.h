@@ -24,11 +24,11 @@
 #include "core/session/frame.h"
 
 /* Why a message will never be taken. */
-enum refusal {
-        REFUSAL_OTHER,
-        REFUSAL_INVALID_TEXT, /* not printable UTF-8, or empty */
-        REFUSAL_TOO_LARGE,
-        REFUSAL_KNOWN_ID, /* another message of this sender has its ULID */
+enum refused {
+        REFUSED_OTHER,
+        REFUSED_INVALID_TEXT, /* not printable UTF-8, or empty */
+        REFUSED_TOO_LARGE,
+        REFUSED_KNOWN_ID, /* another message of this sender has its ULID */
 };
 
 enum goodbye {
@@ -65,7 +65,7 @@ struct message {
                 } acknowledge;
                 struct {
                         uint64_t number;
-                        enum refusal reason;
+                        enum refused reason;
                 } refused;
                 struct {
                         enum goodbye reason;
