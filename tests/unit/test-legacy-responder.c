@@ -66,6 +66,39 @@ TEST(the_message_tells_the_group)
         buffer_done(&b);
 }
 
+/* To DES 12 is 13, and 1 is 0: our key is chosen so that it does not matter. */
+TEST(the_key_is_chosen_to_tell_forms_apart)
+{
+        struct buffer b;
+
+        buffer_init(&b, 4096);
+        for (int group = 0; group < 2; group++)
+                for (int x = 1; x < (group ? 22 : 18); x++)
+                        for (uint8_t form = 1; form <= dialect_n_forms; form++) {
+                                const char *p = group ? "23" : "19", *g = group ? "5" : "2";
+                                char exponent[12], public[DECIMAL_SIZE], text[128];
+                                struct legacy_memory m = { .form = form };
+                                WORLD(w);
+
+                                snprintf(exponent, sizeof exponent, "%d", x);
+                                ASSERT_OK(dh_power(g, exponent, p, public));
+                                for (uint8_t i = 0; i < form; i++)
+                                        (void)random_u64(w->random);
+                                snprintf(text, sizeof text, "{\"key\": \"%s\"}", public);
+                                accept_link(w, 2);
+                                hear(w, 2, text);
+                                drain(w);
+                                hear(w, 2,
+                                        cipher(w, exponent, p, &m, "longer than two blocks of it",
+                                                &b));
+                                drain(w);
+                                ASSERT_EQ(w->memory.form, form);
+                                ASSERT_EQ(w->memory.group,
+                                        group ? LEGACY_GROUP_23_5 : LEGACY_GROUP_19_2);
+                        }
+        buffer_done(&b);
+}
+
 TEST(keys_in_every_spelling_are_answered_alike)
 {
         static const struct {

@@ -31,21 +31,20 @@ static void add_secret(struct secrets *s, const char *number, uint8_t group)
         s->n++;
 }
 
-/* Our public value and the secrets, for one who says nothing of his group. */
-static void answer_both(struct legacy *l, const struct legacy_memory *memory, const char *theirs,
-        char ret_ours[static DECIMAL_SIZE], struct secrets *ret)
+/* The secrets in both groups, the likelier first, when we answer @ours to @theirs. */
+static void agree_both(const struct legacy_memory *memory, const char *theirs, const char *ours,
+        struct secrets *ret)
 {
         struct secrets s = { .is_exchanged = true };
         bool is_second_first = memory->group == LEGACY_GROUP_23_5;
 
-        (void)snprintf(ret_ours, DECIMAL_SIZE, "%u", 2 + (unsigned)random_below(l->random, 16));
         for (size_t i = 0; i < ELEMENTSOF(groups); i++) {
                 size_t k = is_second_first ? ELEMENTSOF(groups) - 1 - i : i;
                 char exponent[DECIMAL_SIZE], number[DECIMAL_SIZE];
 
                 if (decimal_compare(theirs, groups[k].p) >= 0)
                         continue;
-                if (dh_logarithm(groups[k].g, ret_ours, groups[k].p, exponent) < 0 ||
+                if (dh_logarithm(groups[k].g, ours, groups[k].p, exponent) < 0 ||
                         dh_power(theirs, exponent, groups[k].p, number) < 0)
                         continue;
                 add_secret(&s, number, groups[k].group);
@@ -53,6 +52,49 @@ static void answer_both(struct legacy *l, const struct legacy_memory *memory, co
                 wipe(number, sizeof number);
         }
         *ret = s;
+}
+
+/*
+ * Will the text show which secret was meant, and which form? DES ignores the lowest bit of a key's
+ * byte: to it 12 is 13, with zeros in front 12 is 2, with zeros behind 2 is 20; and with nothing
+ * but 0 and 1 in the secret it makes no difference on which side the zeros are.
+ */
+static bool tells_apart(const struct secrets *s)
+{
+        char keys[2][2][8]; /* of each secret: zeros in front, zeros behind */
+
+        memset(keys, '0', sizeof keys);
+        for (size_t i = 0; i < s->n; i++) {
+                const char *number = s->of[i].number;
+                size_t n = MIN(strlen(number), sizeof keys[i][0]);
+
+                for (size_t k = 0; k < n; k++) {
+                        keys[i][0][sizeof keys[i][0] - n + k] = (char)(number[k] & ~1);
+                        keys[i][1][k] = (char)(number[k] & ~1);
+                }
+                if (memcmp(keys[i][0], keys[i][1], sizeof keys[i][0]) == 0)
+                        return false;
+        }
+        return s->n < 2 || (memcmp(keys[0][0], keys[1][0], sizeof keys[0][0]) != 0 &&
+                                   memcmp(keys[0][1], keys[1][1], sizeof keys[0][1]) != 0);
+}
+
+#define PUBLIC_MIN 2 /* good in both groups */
+#define N_PUBLIC 16
+
+/* Our public value and the secrets, for one who says nothing of his group: if there is one, a value
+ * whose secrets tell most. */
+static void answer_both(struct legacy *l, const struct legacy_memory *memory, const char *theirs,
+        char ret_ours[static DECIMAL_SIZE], struct secrets *ret)
+{
+        unsigned first = (unsigned)random_below(l->random, N_PUBLIC);
+
+        for (unsigned i = 0; i <= N_PUBLIC; i++) {
+                (void)snprintf(ret_ours, DECIMAL_SIZE, "%u", PUBLIC_MIN + (first + i) % N_PUBLIC);
+                agree_both(memory, theirs, ret_ours, ret);
+                if (tells_apart(ret))
+                        return;
+        }
 }
 
 /* The same in the group that he gave: 0, or -EINVAL when it is none. */
