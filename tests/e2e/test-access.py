@@ -110,7 +110,7 @@ def a_forged_signal_fools_no_client(m, other):
     for user in ("outsider", "member", None):
         m.run("gdbus", "emit", "--system", "--object-path", PATH, "--signal",
               f"{NAME}.MessageReceived", "uint64 999999", "01ARZ3NDEKTSV4RRFFQ69G5FAV", other.name,
-              other.name, f"forged by {user}", "uint64 1", "@a{sv} {}", user=user, check=False)
+              other.name, f"forged by {user}", "uint64 1", "@a{sv} {}", user=user)
     other.call("SendMessage", "ss", m.name, f"last of {m.name}")
     listen.wait_text(f"last of {m.name}")
     assert_not_in("forged", listen.text())
