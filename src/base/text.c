@@ -70,6 +70,11 @@ bool codepoint_is_bidi(uint32_t c)
                (c >= 0x2066 && c <= 0x2069);
 }
 
+bool codepoint_is_noncharacter(uint32_t c)
+{
+        return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+}
+
 bool text_is_printable(const char *s, size_t n)
 {
         while (n > 0) {
@@ -97,7 +102,8 @@ int name_clean(const char *s, size_t n, char ret[static NAME_SIZE_MAX + 1])
 
                 if (size < 0)
                         return -EINVAL;
-                if (!codepoint_is_control(c) && !codepoint_is_bidi(c)) {
+                if (!codepoint_is_control(c) && !codepoint_is_bidi(c) &&
+                        !codepoint_is_noncharacter(c)) {
                         if (used + (size_t)size > NAME_SIZE_MAX)
                                 break;
                         memcpy(name + used, s + i, (size_t)size);

@@ -19,14 +19,16 @@ size_t utf8_cut(const char *s, size_t n, size_t max);
 bool codepoint_is_control(uint32_t c);
 /* Marks, embeddings, overrides and isolates that reorder what stands around them. */
 bool codepoint_is_bidi(uint32_t c);
+/* The 66 code points that are no characters: valid UTF-8, but not everybody takes them. */
+bool codepoint_is_noncharacter(uint32_t c);
 
 /* Valid UTF-8 without control characters other than tab, line feed and carriage return. */
 bool text_is_printable(const char *s, size_t n);
 
 /*
- * A name as another gave it, made safe: control and bidirectional characters dropped, '#', '@', a
- * leading '+' and blanks at the ends become '_', cut to NAME_SIZE_MAX between code points. 0, or
- * -EINVAL for invalid UTF-8 or when nothing is left.
+ * A name as another gave it, made safe: control and bidirectional characters and noncharacters
+ * dropped, '#', '@', a leading '+' and blanks at the ends become '_', cut to NAME_SIZE_MAX between
+ * code points. 0, or -EINVAL for invalid UTF-8 or when nothing is left.
  */
 int name_clean(const char *s, size_t n, char ret[static NAME_SIZE_MAX + 1]);
 /* After ASCII case folding. */

@@ -93,13 +93,8 @@ int bus_reply_storage_full(sd_bus_message *call)
                 STORAGE_FULL_SENTENCE, "the state directory of p2pchatd");
 }
 
-/* Unicode has 66 code points that are no characters. They are valid UTF-8, but libraries on the bus
- * disagree about them, and a message that one of them refuses is lost as a whole. */
-static bool is_noncharacter(uint32_t c)
-{
-        return (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
-}
-
+/* Libraries on the bus disagree about noncharacters, and a message that one of them refuses is lost
+ * as a whole. */
 char *bus_text(const char *s, size_t size)
 {
         static const char replacement[] = "\xef\xbf\xbd";
@@ -114,7 +109,7 @@ char *bus_text(const char *s, size_t size)
 
                 if (n <= 0)
                         break;
-                if (is_noncharacter(c)) {
+                if (codepoint_is_noncharacter(c)) {
                         memcpy(p, replacement, 3);
                         if (n == 4)
                                 p[3] = '?';
