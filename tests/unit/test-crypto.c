@@ -157,6 +157,21 @@ TEST(random_is_random)
         ASSERT_LT(random_below(r, UINT64_MAX), UINT64_MAX);
 }
 
+/* The remainder of 2^64 would fall on the first third. */
+TEST(random_below_is_even)
+{
+        _cleanup_(random_freep)
+        struct random *r = NULL;
+        const uint64_t third = UINT64_C(1) << 62;
+        size_t n = 0;
+
+        ASSERT_OK(random_new_seeded(1, &r));
+        for (size_t i = 0; i < 3000; i++)
+                n += random_below(r, 3 * third) < third;
+        ASSERT_GT(n, 850);
+        ASSERT_LT(n, 1150);
+}
+
 TEST(random_repeats_for_a_seed)
 {
         _cleanup_(random_freep)

@@ -6,6 +6,7 @@
  */
 #include "base/encode.h"
 #include "core/crypto/crypto.h"
+#include "core/crypto/legacy-cipher.h"
 #include "core/crypto/random.h"
 #include "core/legacy/dialect.h"
 #include "lib/test.h"
@@ -185,6 +186,52 @@ TEST(the_secret_that_fits)
         ASSERT_EQ(reading.secret, 0);
         ASSERT_FALSE(reading.is_sure);
         free(reading.text);
+}
+
+/* "abcde" and then bytes that only end like padding. */
+TEST(padding_is_strict)
+{
+        static const char *const lasts[] = { "\x01\x02\x03", "\x03\x02\x03", "\x02\x03\x03",
+                "\x03\x03\x09", "\x03\x03\x00", "\x03\x03\x03" };
+        static const char key[] = "13                      ";
+
+        for (size_t i = 0; i < ELEMENTSOF(lasts); i++) {
+                _cleanup_(legacy_cipher_freep)
+                struct legacy_cipher *c = NULL;
+                bool good = i == ELEMENTSOF(lasts) - 1;
+                struct dialect_reading reading;
+                uint8_t block[8] = "abcde";
+                char value[17];
+
+                memcpy(block + 5, lasts[i], 3);
+                ASSERT_OK(legacy_cipher_new(LEGACY_3DES, LEGACY_ECB, (uint8_t *)key, &c));
+                legacy_cipher_encrypt(c, NULL, block, sizeof block, block);
+                hex_encode(block, sizeof block, value);
+                ASSERT_EQ(decrypt(&(struct legacy_memory){ 0 }, "13", value, &reading),
+                        good ? DIALECT_READ : DIALECT_UNREADABLE);
+                if (good)
+                        free(reading.text);
+        }
+}
+
+/* A changed IV changes a letter or two: only the MAC knows. */
+TEST(tokens_are_authenticated)
+{
+        const struct vector *v = &vectors[ELEMENTSOF(vectors) - 1];
+        uint8_t data[128];
+        char value[256];
+        struct dialect_reading reading;
+        size_t size;
+
+        ASSERT_EQ(v->shape, SHAPE_TOKEN);
+        ASSERT_OK(base64_decode(v->value, strlen(v->value), true, data, &size));
+        for (size_t i = 0; i < size; i++) {
+                data[i] ^= 1;
+                base64_encode(data, size, true, value);
+                ASSERT_NE(decrypt(&(struct legacy_memory){ 0 }, v->secret, value, &reading),
+                        DIALECT_READ);
+                data[i] ^= 1;
+        }
 }
 
 TEST(what_is_no_cipher_text)
