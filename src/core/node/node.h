@@ -117,7 +117,7 @@ struct send_options {
 /* Answered by EFFECT_REPLY with @call in this turn or a later one; not after a refusal. */
 int node_send(struct node *n, uint64_t call, const char *word, const char *text, size_t size,
         const struct send_options *options, struct now now, struct refusal *ret_refusal);
-/* The caller of a waiting node_send() left: no EFFECT_REPLY. */
+/* The caller of a node_send() left: no EFFECT_REPLY, not even one that is listed already. */
 void node_forget_call(struct node *n, uint64_t call);
 int node_cancel(struct node *n, const struct ulid *id, struct now now, struct refusal *ret_refusal);
 int node_block(
