@@ -105,6 +105,26 @@ def users_are_shown_with_their_state():
 
 
 @test
+def namesakes_are_shown_with_their_address():
+    ece, bob = ece_and_bob()
+    Daemon(Bus(), "127.60.1.3", name="bob")
+    Daemon(Bus(), "127.60.1.4", name="Cem")  # by bytes it would stand between the two
+    ece.wait_user("bob")
+    ece.wait_user("Cem")
+    done = ece.cli("users", check=True)
+    assert_equal(done.stdout, "Bob@127.20.1.2 (Online)\nbob@127.60.1.3 (Online)\nCem (Online)\n")
+    rows = objects(ece.cli("--json", "users", check=True))
+    assert_equal([u["flags"] for u in rows], ["namesake", "namesake", ""], "flags")
+    done = ece.cli("send", "BOB", "which?")
+    assert_equal(done.returncode, 1, "status")
+    for word in ("Bob@127.20.1.2", "bob@127.60.1.3"):
+        assert_in(word, done.stderr)
+    done = ece.cli("--complete", "--", "send", "b", check=True)
+    assert_equal(sorted(done.stdout.split()), ["Bob@127.20.1.2", "bob@127.60.1.3"], "completion")
+    ece.cli("send", "bob@127.60.1.3", "you", "--wait", "30", check=True)
+
+
+@test
 def nobody_is_there():
     ece = ece_alone()
     done = ece.cli("users", check=True)

@@ -272,11 +272,16 @@ static bool is_listed(const struct peer *peer, struct now now)
                peer_is_muted(peer, now.real_usec) || peer->outbox.n > 0;
 }
 
+/* By name, as words name them: "bob" beside "Bob". */
 static int compare_users(const void *a, const void *b)
 {
+        char name_x[NAME_SIZE_MAX + 1], name_y[NAME_SIZE_MAX + 1];
         const struct user *x = a, *y = b;
-        int r = strcmp(x->name, y->name);
+        int r;
 
+        name_fold(x->name, name_x);
+        name_fold(y->name, name_y);
+        r = strcmp(name_x, name_y);
         return r != 0 ? r : memcmp(&x->endpoint, &y->endpoint, sizeof x->endpoint);
 }
 
