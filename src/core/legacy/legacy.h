@@ -62,8 +62,8 @@ enum legacy_effect_type {
         LEGACY_SEND,    /* data, size: to be written on the link */
         LEGACY_CLOSE,   /* close it when all was written; the engine has forgotten the link */
         LEGACY_FINISH,  /* all is said: shut down writing when all was written, then wait for the
-                           other side. The engine listens on: a reply makes LEGACY_MESSAGE; no
-                           other effect for this link comes */
+                           other side. The engine listens on, for a reply is a message like any
+                           other; it neither sends nor closes any more */
         LEGACY_MESSAGE, /* a message came: text, size, security, name */
         LEGACY_LEARNED, /* memory: how the peer at this address speaks, to be kept with him */
         LEGACY_RESULT,  /* outcome of legacy_initiate(), once per link; LEGACY_FINISH precedes
