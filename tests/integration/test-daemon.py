@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -87,12 +88,16 @@ class Mute:
         self.udp.bind((address, 0))
         defer(self.close)
 
-    def announce(self):
-        # An id, as one of ours has it: then nobody holds the first message back.
-        self.udp.sendto(b'{"username":"%s","id":"aaaaaaaaaaaaaaaaaaaaaaaaaa"}'
-                        % self.name.encode(), ("127.255.255.255", 6000))
+    def announce(self, is_ours=True):
+        # With an id, as one of ours has it, nobody holds the first message back.
+        id = ',"id":"aaaaaaaaaaaaaaaaaaaaaaaaaa"' if is_ours else ""
+        self.udp.sendto(f'{{"username":"{self.name}"{id}}}'.encode(), ("127.255.255.255", 6000))
 
     def close(self):
+        try:
+            self.server.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.server.close()
         self.udp.close()
 
@@ -390,6 +395,92 @@ def killed_at_any_time():
     came = [m["text"] for m in bob.history()]
     assert_equal([t for t in texts if t not in came], [], "sent, but never come")
     assert_true(len(came) - len(set(came)) <= 5, f"{len(came) - len(set(came))} came twice")
+
+
+# How a connection ends tells whether the message arrived
+
+class Listener(Mute):
+    """Reads one message of plain text on each connection, then does as .end says."""
+
+    def __init__(self, address, name, end):
+        super().__init__(address, name)
+        self.end, self.texts, self.links = end, [], []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                link = self.server.accept()[0]
+            except OSError:
+                return
+            self.links.append(link)
+            self.texts.append(link.recv(1024))
+            if self.end == "reset":
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if self.end in ("reset", "close"):
+                link.close()
+
+    def close(self):
+        super().close()
+        for link in self.links:
+            link.close()
+
+
+def send_to(end, is_ours=True):
+    ece = ece_alone()
+    peer = Listener(CAN, "Can", end)
+    peer.announce(is_ours)
+    ece.wait_user("Can")
+    started = time.monotonic()
+    state = ece.call("SendMessageFull", "ssa{sv}", "can", "text",
+                     {"security": ("s", "plain"), "wait-usec": ("t", 60000000)})[1]
+    return ece, peer, state, time.monotonic() - started
+
+
+@test
+def close_is_delivery():
+    ece, peer, state, seconds = send_to("close")
+    assert_equal((state, len(peer.texts)), ("sent", 1), "state and connections")
+
+
+@test
+def acknowledgement_is_delivery():
+    """An old program does not close, but its kernel has it all."""
+    ece, peer, state, seconds = send_to("keep open", is_ours=False)
+    if state == "queued":  # the first message to somebody new is held back
+        wait_for(lambda: ece.history()[0]["state"] == "sent", 60, "the message to go", 0.5)
+    assert_equal(len(peer.texts), 1, "connections")
+
+
+@test
+def one_of_ours_has_to_close():
+    """For it closes when the message is on its disk."""
+    ece, peer, state, seconds = send_to("keep open")
+    assert_equal(state, "queued", "state")
+    assert_true(seconds > 4, f"it was patient for {seconds:.1f} s")
+
+
+@test
+def reset_is_no_delivery():
+    ece, peer, state, seconds = send_to("reset")
+    assert_equal(state, "queued", "state")
+    peer.end = "close"
+    peer.announce()
+    wait_for(lambda: ece.history()[0]["state"] == "sent", 60, "another try", 0.5)
+    assert_true(len(peer.texts) > 1, "connections")
+
+
+@test
+def nobody_listens():
+    ece = ece_alone()
+    peer = Mute(CAN, "Can")
+    peer.announce()
+    ece.wait_user("Can")
+    peer.close()
+    started = time.monotonic()
+    assert_equal(ece.call("SendMessageFull", "ssa{sv}", "can", "x",
+                          {"wait-usec": ("t", 60000000)})[1], "queued", "state")
+    assert_true(time.monotonic() - started < 30, "it does not wait for what is refused")
 
 
 @test
