@@ -464,7 +464,7 @@ class Run:
 
 
 def is_shell(path):
-    if path.endswith((".sh", ".bash-completion")):
+    if path.endswith((".sh", ".bash")):
         return True
     try:
         with open(path, "rb") as file:
