@@ -9,6 +9,7 @@ import base64
 import json
 import random
 import socket
+import struct
 import threading
 import time
 
@@ -48,13 +49,14 @@ class Peer:
     wraps           its plain text is in base64, and it dies of other plain text
     lingers         as initiator it keeps the connection until it hears something or a close
     no_key          it knows nothing of keys
+    resets          it hangs up with a reset, not with the end of the file, when it errs
     announces       further members of its announcement
     """
 
     def __init__(self, daemon, address, name, form="sp24", p=19, key="string",
                  strict_number=False, public_key=False, gives_group=False, spelling="_",
                  plain_member=None, choice=None, connections=1, reply=None, wraps=False,
-                 lingers=False, no_key=False, announces=None, port=6001, period=1.0):
+                 lingers=False, no_key=False, resets=False, announces=None, port=6001, period=1.0):
         self.daemon, self.address, self.name = daemon, address, name
         self.form, self.p, self.g = FORMS[form], p, GROUPS.get(p, 3)
         self.key, self.strict_number, self.public_key = key, strict_number, public_key
@@ -62,6 +64,7 @@ class Peer:
         self.choice, self.connections, self.reply = choice, connections, reply
         self.wraps, self.lingers, self.announces = wraps, lingers, announces or {}
         self.no_key, self.port, self.period = no_key, port, period
+        self.resets = resets
         self.messages, self.errors, self.n_connections = [], [], 0
         self.secrets = {}
         self.stopping = threading.Event()
@@ -152,6 +155,9 @@ class Peer:
                 self.answer(connection, address)
             except Exception as error:  # such a program hangs up, whatever it was
                 self.errors.append(repr(error))
+                if self.resets:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                          struct.pack("ii", 1, 0))
 
     def read_choice(self, connection):
         data = self.read(connection)

@@ -159,6 +159,16 @@ def a_number_is_found_out():
 
 
 @test
+def a_reset_is_an_answer_too():
+    ece = daemon()
+    strict = Peer(US, "127.30.0.64", "Abrupt", key="number", strict_number=True, resets=True)
+    ece.wait_user("Abrupt")
+    ece.call("SendMessage", "ss", "Abrupt", "one")
+    strict.wait_text("one", True)
+    assert_equal(len(strict.errors), 1, "refused keys")
+
+
+@test
 def keys_of_98_digits():
     ece = daemon()
     peer = Peer(US, "127.30.0.61", "Large", p=BIG, gives_group=True, key="number",

@@ -266,6 +266,13 @@ int node_delivery_connected(struct node *n, struct link *link, struct now now)
                 now.mono_usec);
 }
 
+bool node_is_talking(const struct link *link)
+{
+        const struct delivery *d = link->peer->delivery;
+
+        return d && d->link == link->number && d->state == DELIVERY_TALKING;
+}
+
 int node_delivery_result(
         struct node *n, struct peer *peer, enum legacy_outcome outcome, struct now now)
 {

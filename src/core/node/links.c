@@ -216,13 +216,31 @@ int node_ended(struct node *n, uint64_t number, struct now now)
         return r < 0 ? r : node_drain_legacy(n, now);
 }
 
+/* Some hang up with a reset where others end the file: for the engine both are an answer, or none.
+ */
+static int hear_the_end(struct node *n, struct link *link, struct now now)
+{
+        int r;
+
+        link->is_gone = true;
+        r = legacy_end(n->legacy, link->number, now.mono_usec);
+        return r < 0 ? r : node_drain_legacy(n, now);
+}
+
 int node_closed(struct node *n, uint64_t number, enum link_end how, struct now now)
 {
         struct link *link = node_link(n, number);
         struct peer *peer;
+        int r;
 
         if (!link)
                 return 0;
+        if (link->peer && how == LINK_RESET && node_is_talking(link)) {
+                r = hear_the_end(n, link, now);
+                link = node_link(n, number);
+                if (r < 0 || !link)
+                        return r;
+        }
         peer = link->peer;
         legacy_lost(n->legacy, number);
         link_free(n, link);
@@ -309,7 +327,7 @@ static int take_result(struct node *n, const struct legacy_effect *e, struct now
         struct link *link = node_link(n, e->link);
         struct peer *peer = link ? link->peer : NULL;
 
-        if (link && link->is_closed)
+        if (link && (link->is_closed || link->is_gone))
                 link_free(n, link);
         if (!peer || !peer->delivery || peer->delivery->link != e->link)
                 return 0;
@@ -329,6 +347,8 @@ static int take_effect(struct node *n, const struct legacy_effect *e, struct now
                         });
         case LEGACY_CLOSE:
                 if (!link)
+                        return 0;
+                if (link->is_gone)
                         return 0;
                 if (link->peer)
                         link->is_closed = true;

@@ -16,7 +16,7 @@
 #include "core/node/node.h"
 #include "core/node/peer.h"
 
-#define UNICAST_PEERS_MAX 64
+#define UNICAST_PEERS_MAX 256 /* as many as the configuration takes */
 #define INTERFACES_MAX 64
 #define CLASSIC_PORT 6000
 #define SECOND_PORT 6004
@@ -31,6 +31,7 @@ struct link {
         struct legacy_memory memory;
         bool has_learned; /* memory is news */
         bool is_closed;   /* its result is still to come, then it goes */
+        bool is_gone;     /* the same, and the world has closed it */
 };
 
 enum delivery_state {
@@ -113,6 +114,8 @@ int node_deliver(struct node *n, struct peer *peer, struct now now);
 /* The same for all of this name: somebody has come, gone, or is no longer blocked. */
 int node_deliver_named(struct node *n, const char *name, struct now now);
 int node_deliver_due(struct node *n, struct now now);
+/* A message is being handed over on this link that we opened. */
+bool node_is_talking(const struct link *link);
 int node_delivery_connected(struct node *n, struct link *link, struct now now);
 int node_delivery_result(
         struct node *n, struct peer *peer, enum legacy_outcome outcome, struct now now);
