@@ -169,8 +169,10 @@ def a_message_crosses_and_all_memories_hold_it():
         assert_true(ULID.fullmatch(found["P2PCHAT_MESSAGE_ID"]), "id in the journal")
     assert_equal(bob.out("stat", "-c", "%a %U:%G", "/var/log/p2pchat/history.log").strip(),
                  "640 p2pchat:p2pchat")
-    assert_in("chat message", ece.out("journalctl", "--no-pager", "--catalog", "-n", "1",
-                                      f"MESSAGE_ID={MESSAGE_ID}"))
+    explained = ece.out("journalctl", "--no-pager", "--catalog", "-n", "1",
+                        f"MESSAGE_ID={MESSAGE_ID}")
+    assert_in("A chat message: Message to", explained)
+    assert_true("@" not in explained, "nothing that the journal could not fill in")
 
 
 @test
