@@ -97,13 +97,19 @@ int command_print_help_of(const struct command *command, FILE *f)
         return EXIT_DONE;
 }
 
+static void print_commands(bool in_shell, FILE *f)
+{
+        for (size_t i = 0; i < n_commands; i++)
+                if (!(in_shell && commands[i].not_in_shell))
+                        fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+}
+
 void command_print_help(FILE *f)
 {
         fputs("Usage: p2pchat [--json] [--bus=system|session|ADDRESS] [COMMAND …]\n\n"
               "Without a command: the interactive shell.\n\n",
                 f);
-        for (size_t i = 0; i < n_commands; i++)
-                fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+        print_commands(false, f);
         fputs("\n  --json       one JSON object per line instead of tables\n"
               "  --bus=BUS    where the service is (default: system)\n"
               "  --help       this text; p2pchat help COMMAND tells more\n"
@@ -246,6 +252,12 @@ int run_help(struct cli *cli, const struct arguments *a)
 {
         const struct command *command;
 
+        if (a->n_words == 0 && cli->in_shell) {
+                print_commands(true, stdout);
+                puts("  quit     leave; so does Ctrl-D\n\n"
+                     "help COMMAND tells more; chat alone asks for all it needs.");
+                return EXIT_DONE;
+        }
         if (a->n_words == 0) {
                 command_print_help(stdout);
                 return EXIT_DONE;

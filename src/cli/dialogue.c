@@ -380,8 +380,6 @@ static int dispatch(struct dialogue *d, char *line)
         if (n == 1 && strcasecmp(words[0], "chat") == 0)
                 return chat_guided(d);
         (void)command_run(d->cli, n, words);
-        if (n == 1 && strcasecmp(words[0], "help") == 0)
-                puts("Here: Users, Chat and History as above, and quit (or Ctrl-D) to leave.");
         fflush(stdout);
         return 0;
 }

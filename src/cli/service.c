@@ -40,7 +40,7 @@ static const struct {
         const char *label;
 } labels[] = {
         { "username", "Username" },
-        { "word", "Known as" },
+        { "word", "Name with id" },
         { "id", "Identity" },
         { "version", "Version" },
         { "started", "Running since" },

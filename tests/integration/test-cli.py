@@ -531,6 +531,13 @@ def a_shell_on_a_pipe():
     assert_in("secret two", done.stdout)
     assert_not_in("not sent", [m["text"] for m in bob.history()])
 
+    # Its help tells what can be said here, and no more than fits a small terminal.
+    done = ece.cli(input="help\n", check=True)
+    assert_in("  quit ", done.stdout)
+    for word in ("listen", "--bus", "Exit status"):
+        assert_not_in(word, done.stdout)
+    assert_true(len(done.stdout.splitlines()) <= 20, "lines of help")
+
 
 def announce(address, name):
     """Somebody else on the network."""
