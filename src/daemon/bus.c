@@ -98,6 +98,8 @@ static int open_connection(struct bus *b)
         if (r >= 0)
                 r = sd_bus_set_description(c, "p2pchat");
         if (r >= 0)
+                r = sd_bus_set_close_on_exit(c, false); /* who waits is answered after the loop */
+        if (r >= 0)
                 r = add_objects(b, c);
         if (r >= 0)
                 r = sd_bus_match_signal(c, NULL, "org.freedesktop.DBus.Local",

@@ -385,7 +385,7 @@ int manager_run(struct manager *m)
                 if (m->n_inputs > 0 && (r == 0 || m->n_inputs >= MANAGER_TURN_INPUTS_MAX))
                         (void)manager_flush(m);
         }
-        if (!manager_is_failing(m) && m->n_inputs > 0)
+        if (!manager_is_failing(m) && manager_take(m, node_answer_all(m->node)) >= 0)
                 (void)manager_flush(m);
         return m->exit_status;
 }

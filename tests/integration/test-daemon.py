@@ -621,6 +621,20 @@ def caller_leaves():
     assert_equal(ece.get("MessagesQueued"), n_queued, "what they wrote stays queued")
 
 
+@test
+def stop_answers_who_waits():
+    ece = ece_alone()
+    mute_peer_of(ece)
+    connection = ece.bus.connect()
+    calls = [AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can", f"message {i}",
+                       {"wait-usec": GLib.Variant("t", 60000000)}) for i in range(10)]
+    wait_for(lambda: ece.get("MessagesQueued") == 10, 60, "all to be queued")
+    ece.stop()
+    wait_for(lambda: all(c.is_done for c in calls), 60, "all answers")
+    assert_equal([c.result[1] if c.result else str(c.error) for c in calls], ["queued"] * 10,
+                 "answers")
+
+
 # History
 
 def fill(ece, n, size=0):

@@ -49,6 +49,11 @@ int node_answer_queued(struct node *n, const struct outbox *outbox)
         return 0;
 }
 
+int node_answer_all(struct node *n)
+{
+        return node_answer_late(n, USEC_INFINITY);
+}
+
 int node_answer_late(struct node *n, usec_t now_usec)
 {
         list_for_each_safe (i, &n->calls) {

@@ -119,6 +119,8 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
         const struct send_options *options, struct now now, struct refusal *ret_refusal);
 /* The caller of a node_send() left: no EFFECT_REPLY, not even one that is listed already. */
 void node_forget_call(struct node *n, uint64_t call);
+/* We are about to end: whoever waits hears now that his message is queued. */
+int node_answer_all(struct node *n);
 int node_cancel(struct node *n, const struct ulid *id, struct now now, struct refusal *ret_refusal);
 int node_block(
         struct node *n, const char *word, bool block, struct now now, struct refusal *ret_refusal);
