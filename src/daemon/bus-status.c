@@ -196,7 +196,8 @@ static int check_port(sd_bus_message *reply, struct manager *m)
                 return check(reply, "port", FAILED,
                         "TCP port %d is not open: restart p2pchatd.socket.", ENDPOINT_PORT_DEFAULT);
         return check(reply, "port", OK, "Chats are taken on TCP port %u of %s.", own.port,
-                endpoint_format_address(&own, address));
+                m->settings->bind.family == ENDPOINT_NONE ? "all addresses"
+                                                          : endpoint_format_address(&own, address));
 }
 
 static int check_listening(sd_bus_message *reply, struct manager *m)
