@@ -59,6 +59,26 @@ size_t utf8_cut(const char *s, size_t n, size_t max)
         return max;
 }
 
+void utf8_repair(char *s)
+{
+        size_t n = strlen(s);
+        char *to = s;
+
+        while (n > 0) {
+                uint32_t c;
+                int size = utf8_decode(s, n, &c);
+                size_t used = size < 0 ? 1 : (size_t)size;
+
+                if (size > 0) {
+                        memmove(to, s, used);
+                        to += used;
+                }
+                s += used;
+                n -= used;
+        }
+        *to = 0;
+}
+
 bool codepoint_is_control(uint32_t c)
 {
         return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;

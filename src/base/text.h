@@ -14,6 +14,8 @@ int utf8_decode(const char *s, size_t n, uint32_t *ret);
 bool utf8_is_valid(const char *s, size_t n);
 /* The largest k <= @max, @n at which the valid UTF-8 text @s may be cut between two code points. */
 size_t utf8_cut(const char *s, size_t n, size_t max);
+/* Takes out the bytes that belong to no code point: what is left of characters that were cut. */
+void utf8_repair(char *s);
 
 /* C0, DEL, C1, line and paragraph separators. */
 bool codepoint_is_control(uint32_t c);

@@ -18,8 +18,8 @@ int bus_set_error(sd_bus_error *error, enum bus_outcome outcome, const char *for
         va_start(ap, format);
         (void)vsnprintf(sentence, sizeof sentence, format, ap);
         va_end(ap);
-        /* What was cut off must not end inside a character. */
-        sentence[utf8_cut(sentence, strlen(sentence), sizeof sentence - 4)] = 0;
+        /* With half a character in it, cut out of a word, it could not be sent at all. */
+        utf8_repair(sentence);
         return sd_bus_error_set(error, bus_error_name(outcome), sentence);
 }
 
@@ -99,13 +99,15 @@ char *bus_text(const char *s, size_t size)
 {
         static const char replacement[] = "\xef\xbf\xbd";
         char *text = strndup(s, size);
+        size_t left;
         uint32_t c;
 
         if (!text)
                 return NULL;
+        left = strlen(text);
         /* As long as the shortest of them: three bytes or four. */
-        for (char *p = text; *p;) {
-                int n = utf8_decode(p, strlen(p), &c);
+        for (char *p = text; left > 0;) {
+                int n = utf8_decode(p, left, &c);
 
                 if (n <= 0)
                         break;
@@ -115,6 +117,7 @@ char *bus_text(const char *s, size_t size)
                                 p[3] = '?';
                 }
                 p += n;
+                left -= (size_t)n;
         }
         return text;
 }

@@ -362,6 +362,29 @@ def pour(to, n, size):
 
 
 @test
+def long_words():
+    """A refusal quotes the beginning of a word, which may end inside a character."""
+    ece, bob = two()
+    for n in range(90, 154):
+        word = "x" * n + "\U0001f600" * 40
+        for call in (lambda: ece.call("Block", "s", word),
+                     lambda: ece.call("Block", "s", word + "@here"),
+                     lambda: ece.call("CancelMessage", "s", word),
+                     lambda: ece.call("SendMessageFull", "ssa{sv}", "bob", "no",
+                                      {"security": ("s", word)}),
+                     lambda: ece.call("SendMessageFull", "ssa{sv}", "bob", "no",
+                                      {word: ("s", "no")}),
+                     lambda: ece.set("Username", "s", word)):
+            try:
+                call()
+            except BusError as error:
+                assert_true(error.sentence.count("x") > 0, f"{error} quotes the word")
+            else:
+                raise Failure(f"{word} was taken")
+    assert_served(ece, bob, "after all the words")
+
+
+@test
 def client_that_never_reads():
     ece, bob = two(**PLAIN)
     client = AsyncPages(ece.bus)

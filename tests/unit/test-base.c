@@ -111,6 +111,7 @@ TEST(utf8)
         static const char *const bad[] = { "\x80", "\xc0\x80", "\xc3", "\xc3(", "\xe2\x82",
                 "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "\xff",
                 "\xf0\x80\x80\x80" };
+        char cut[] = "a\xc3ğ€\xe2\x82\" \"b\xf0\x9f\x98", whole[] = "ağ€";
         uint32_t c;
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++) {
@@ -127,6 +128,11 @@ TEST(utf8)
         ASSERT_EQ(utf8_cut("ağ€", 6, 3), 3);
         ASSERT_EQ(utf8_cut("ağ€", 6, 2), 1);
         ASSERT_EQ(utf8_cut("€", 3, 2), 0);
+
+        utf8_repair(cut);
+        ASSERT_STREQ(cut, "ağ€\" \"b");
+        utf8_repair(whole);
+        ASSERT_STREQ(whole, "ağ€");
 
         ASSERT_TRUE(text_is_printable("a\tb\r\nğ", 7));
         ASSERT_FALSE(text_is_printable("a\x07", 2));

@@ -517,6 +517,17 @@ TEST(usernames)
         ASSERT_EQ(node_set_username(f.node, "ab", f.now, &refusal), REFUSAL_INVALID_NAME);
         ASSERT_NOT_NULL(strstr(refusal.sentence, "\"ab\""));
         ASSERT_EQ(node_set_username(f.node, "has blank", f.now, &refusal), REFUSAL_INVALID_NAME);
+        /* Whatever is cut out of a long one, the sentence is text. */
+        for (size_t i = 0; i < 4; i++) {
+                char name[160];
+
+                (void)snprintf(name, sizeof name,
+                        "%.*s😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀"
+                        "😀😀😀😀😀😀😀😀😀😀",
+                        (int)i, "xxx");
+                ASSERT_EQ(node_set_username(f.node, name, f.now, &refusal), REFUSAL_INVALID_NAME);
+                ASSERT_TRUE(utf8_is_valid(refusal.sentence, strlen(refusal.sentence)));
+        }
         ASSERT_OK(node_set_username(f.node, "Ada", f.now, &refusal));
         ASSERT_FALSE(fixture_change(&f, CHANGE_USERNAME, &c));
         ASSERT_OK(node_set_username(f.node, "Ece", f.now, &refusal));

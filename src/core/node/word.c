@@ -19,9 +19,7 @@ int refuse(struct refusal *ret, enum refusal_code code, const char *format, ...)
                 va_start(arguments, format);
                 (void)vsnprintf(ret->sentence, sizeof ret->sentence, format, arguments);
                 va_end(arguments);
-                /* What was cut off must not end inside a character. */
-                ret->sentence[utf8_cut(ret->sentence, strlen(ret->sentence), SENTENCE_SIZE - 4)] =
-                        0;
+                utf8_repair(ret->sentence); /* words are cut where they may be inside a character */
         }
         return (int)code;
 }
