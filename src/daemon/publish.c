@@ -33,6 +33,8 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 return;
         case STORE_EVENT_WARNING:
                 publish_journal_warning(m->journal, &event->warning);
+                if (!log_is_journal()) /* somebody looks at the terminal */
+                        log_warning("%s", event->warning.sentence);
                 bus_signal_warning(m->bus, &event->warning);
                 return;
         case STORE_EVENT_USERNAME:
