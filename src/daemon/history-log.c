@@ -56,7 +56,7 @@ static int append_escaped(struct buffer *b, const char *s, size_t n)
                 int size = utf8_decode(s, n, &c), r;
                 char escape[8];
 
-                if (size > 0 && c != '\\' && !codepoint_is_control(c))
+                if (size > 0 && c != '\\' && !codepoint_is_control(c) && !codepoint_is_bidi(c))
                         r = buffer_append(b, s, (size_t)size);
                 else if (size == 1 && strchr("\\\n\t\r", (int)c) && c != 0) {
                         const char name[] = { '\\', c == '\n'   ? 'n'

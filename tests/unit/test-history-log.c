@@ -83,12 +83,13 @@ TEST(lines)
 
         sent.message.endpoint.port = 7001;
         (void)snprintf(sent.message.name, sizeof sent.message.name, "\xc3\x87i\xc2\x85\n");
-        receive(&b, 1, "one\ntwo");
+        receive(&b, 1, "one\ntwo \xe2\x80\xae");
         fixture_apply(b.store, sent);
         ASSERT_FALSE(turn(&b));
         text = contents(b.path);
         ASSERT_STREQ(text,
-                "2026-01-01T00:00:00.000001Z\tRECEIVED\tZeynep\t192.168.1.7\tlegacy\tone\\ntwo\n"
+                "2026-01-01T00:00:00.000001Z\tRECEIVED\tZeynep\t192.168.1.7\tlegacy\tone\\ntwo "
+                "\\342\\200\\256\n"
                 "2026-01-01T00:00:00.000002Z\tSENT\t\xc3\x87i\\302\\205\\n\t192.168.1.7:7001\t"
                 "legacy\tback\\\\slash\\tand \\033[31m\n");
         ASSERT_OK(stat(b.path, &st));
