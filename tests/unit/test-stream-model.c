@@ -162,6 +162,92 @@ TEST(each_older_state_at_each_point)
         printf("# %d histories\n", n_runs);
 }
 
+/* A peer that says anything at all: what it says of numbers, the engines believe only within their
+ * rules. */
+static void hear_anything(struct world *w)
+{
+        static const enum frame_type types[] = { FRAME_HELLO, FRAME_RESUME, FRAME_ACKNOWLEDGE,
+                FRAME_REFUSED, FRAME_MESSAGE };
+        uint64_t number = roll(w, 8);
+        struct message m = { .type = types[roll(w, ELEMENTSOF(types))] };
+        int r;
+
+        if (roll(w, 10) == 0)
+                number = UINT64_MAX - number;
+        switch (m.type) {
+        case FRAME_HELLO:
+                m.hello.stream = roll(w, 12);
+                m.hello.oldest = number;
+                break;
+        case FRAME_RESUME:
+                m.resume.stream = roll(w, 10) ? w->out.stream : 5;
+                m.resume.mark = number;
+                break;
+        case FRAME_ACKNOWLEDGE:
+                m.acknowledge.number = number;
+                break;
+        case FRAME_REFUSED:
+                m.refused.number = number;
+                m.refused.reason = (enum refused)roll(w, REFUSED_KNOWN_ID + 1);
+                break;
+        case FRAME_MESSAGE:
+                m.text.number = number;
+                break;
+        case FRAME_GOODBYE:
+                break;
+        }
+        (void)stream_out_receive(&w->out, &m);
+        r = stream_in_receive(&w->in, &m);
+        if (r == STREAM_NEXT && roll(w, 2))
+                stream_in_take(&w->in);
+        else if (r == STREAM_NEXT)
+                ASSERT_OK(stream_in_refuse(&w->in, REFUSED_OTHER));
+        if (r == STREAM_BROKEN)
+                stream_in_open(&w->in);
+}
+
+static void run_against_rogue(struct world *w)
+{
+        struct stream_out_effect e;
+        struct stream_change c;
+        struct message m;
+
+        for (int i = 0; i < 60; i++) {
+                struct ulid id = ulid_of((int)roll(w, MESSAGES_MAX));
+
+                if (roll(w, 4) == 0 && w->n++ < MESSAGES_MAX)
+                        ASSERT_OK(stream_out_add(&w->out, &id, 10, 0));
+                if (roll(w, 10) == 0)
+                        (void)stream_out_cancel(&w->out, &id);
+                if (w->out.state == STREAM_OUT_CLOSED && roll(w, 3) == 0)
+                        stream_out_open(&w->out);
+                hear_anything(w);
+                while (stream_out_next_change(&w->out, &c))
+                        ;
+                while (stream_out_next_effect(&w->out, &e))
+                        if (e.type == STREAM_LOAD && roll(w, 2))
+                                (void)stream_out_loaded(&w->out, &e.id, 0, "", 0, &m);
+                while (stream_in_next_change(&w->in, &c))
+                        ;
+                stream_in_committed(&w->in);
+                while (stream_in_next_frame(&w->in, &m))
+                        ;
+                ASSERT_LE(w->out.oldest, w->out.given + 1);
+                ASSERT_LE(w->out.given, MESSAGES_MAX);
+                ASSERT_LE(w->in.n_marks, STREAM_MARKS_MAX);
+        }
+}
+
+TEST(rogue_peers)
+{
+        for (uint64_t seed = 0; seed < N_SEEDS; seed++) {
+                world = (struct world){ 0 };
+                world_init(&world, seed);
+                run_against_rogue(&world);
+                world_done(&world);
+        }
+}
+
 static int set_up(void)
 {
         bool is_locked;
