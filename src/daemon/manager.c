@@ -373,6 +373,16 @@ int manager_start(struct manager *m)
         return manager_flush(m);
 }
 
+/* A turn ends when nothing is left to be done, or at the latest when it is full or old: who asks
+ * without a pause, as a search does too, must not keep others from what they wait for. */
+static bool is_turn_over(const struct manager *m, bool is_idle)
+{
+        if (m->n_inputs == 0)
+                return false;
+        return is_idle || m->n_inputs >= MANAGER_TURN_INPUTS_MAX ||
+               clock_now().mono_usec >= usec_add(m->now.mono_usec, MANAGER_TURN_USEC_MAX);
+}
+
 int manager_run(struct manager *m)
 {
         while (sd_event_get_state(m->event) != SD_EVENT_FINISHED) {
@@ -382,7 +392,7 @@ int manager_run(struct manager *m)
                         log_error_errno(r, "The event loop failed: %m");
                         return EXIT_FAILURE;
                 }
-                if (m->n_inputs > 0 && (r == 0 || m->n_inputs >= MANAGER_TURN_INPUTS_MAX))
+                if (is_turn_over(m, r == 0))
                         (void)manager_flush(m);
         }
         if (!manager_is_failing(m) && manager_take(m, node_answer_all(m->node)) >= 0)

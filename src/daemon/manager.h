@@ -22,7 +22,8 @@
 #include "os/config.h"
 
 #define MANAGER_TURN_INPUTS_MAX 256
-#define EXIT_NOT_STARTED 78 /* EX_CONFIG: a restart does not mend it */
+#define MANAGER_TURN_USEC_MAX (20 * USEC_PER_MSEC) /* while there is always something to read */
+#define EXIT_NOT_STARTED 78                        /* EX_CONFIG: a restart does not mend it */
 
 struct bus;
 struct journal;

@@ -725,6 +725,22 @@ def search():
     assert_equal(texts("", "text 7 ", 0, 0)[0], ["text 7"], "found after somebody left")
 
 
+@test
+def searches_let_others_through():
+    ece = ece_alone()
+    fill(ece, 4500, size=500)  # three slices each, between which other calls are read
+    connection = ece.bus.connect()
+    searches = [AsyncCall(connection, "SearchHistory", "sstu", "", "nowhere", 0, 10)
+                for i in range(16)]
+    message = AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can", "not at the end",
+                        {"wait-usec": GLib.Variant("t", 0),
+                         "security": GLib.Variant("s", "plain")})
+    wait_for(lambda: message.is_done, 60, "the answer", 0.001)
+    assert_equal(message.error, None, "error")
+    assert_true(any(s.seconds is None for s in searches), "answered while searches go on")
+    wait_for(lambda: all(s.is_done for s in searches), 120, "all searches")
+
+
 # Configuration and life
 
 @test
