@@ -249,13 +249,33 @@ static void connected(struct connection *c)
         (void)manager_take(m, node_connected(m->node, c->number, manager_now(m)));
 }
 
+/* Others must not fill the disk: then nothing could be kept, and we would have to end. */
+static bool has_space(struct links *l)
+{
+        const struct memory *memory = &l->manager->memory;
+        int64_t space = memory_space(memory);
+        bool was_short = l->is_short;
+
+        l->is_short = space >= 0 && space < LINKS_SPACE_MIN;
+        if (l->is_short && !was_short)
+                log_warning("The disk with %s is nearly full, so others are turned away: make "
+                            "room there.",
+                        memory->state);
+        return !l->is_short;
+}
+
 static void read_some(struct connection *c)
 {
         struct manager *m = c->links->manager;
+        bool is_accepted = c->number % 2 == 0;
         uint8_t data[LINKS_READ_SIZE];
         ssize_t n;
 
         n = recv(c->fd, data, sizeof data, MSG_DONTWAIT);
+        if (n > 0 && is_accepted && !has_space(c->links)) {
+                connection_break(c, LINK_RESET); /* so it is not taken, and comes again */
+                return;
+        }
         if (n > 0) {
                 (void)manager_take(
                         m, node_received(m->node, c->number, data, (size_t)n, manager_now(m)));
@@ -384,6 +404,11 @@ int links_accept(struct links *l, int fd, const struct endpoint *from)
         struct connection *c;
         int r;
 
+        if (!has_space(l)) {
+                reset_at_death(fd, true);
+                fd_close(fd);
+                return 0;
+        }
         r = connection_new(l, l->accepted_last + 2, LINK_OPEN, &c);
         if (r < 0) {
                 fd_close(fd);

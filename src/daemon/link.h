@@ -20,6 +20,9 @@
 
 #define LINKS_READ_SIZE (16 * 1024)       /* at most, of one link per wake-up */
 #define LINKS_QUEUE_SIZE_MAX (256 * 1024) /* that wait to be written to one */
+/* Free bytes of the disk without which nothing is read from those who called. The inputs of a turn
+ * may be a quarter of it, and the store holds them twice until it has tidied up. */
+#define LINKS_SPACE_MIN (16 * 1024 * 1024)
 
 struct manager;
 
@@ -29,6 +32,7 @@ struct links {
         struct list all, broken; /* of struct link, by "list" */
         sd_event_source *broken_source;
         uint64_t accepted_last; /* even */
+        bool is_short;          /* of space on the disk, when last looked */
 };
 
 void links_init(struct links *l, struct manager *m);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """p2pchatd among those who mean no good: it stays, it stays small, and others are served"""
 
+import ctypes
 import json
 import os
 import random
@@ -304,6 +305,38 @@ def out_of_descriptors():
     bob.wait_user("Ece")
     ece.wait_user("Bob")
     assert_served(ece, bob, "after that")
+
+
+def small_disk(path, size):
+    """A file system of its own, seen by us and by those whom we start."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or libc.unshare(0x00020000) != 0:  # CLONE_NEWNS
+        skip("no mount namespace can be made")
+    for command in (["mount", "--make-rprivate", "/"],
+                    ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", path]):
+        if run(command, check=False).returncode != 0:
+            skip("nothing can be mounted")
+    defer(lambda: run(["umount", "--lazy", path]))
+
+
+@test
+def full_disk():
+    """Strangers take what room there is, but not the last of it."""
+    ece = ece_alone(start=False)
+    small_disk(ece.state, "32m")
+    ece.start()
+    text = json.dumps({"unencrypted_message": "x" * 16000}).encode()
+    for i in range(100):
+        talk(text * 20)
+        if "nearly full" in ece.errors():
+            break
+    assert_in("nearly full", ece.errors(), "errors")
+    for i in range(20):
+        talk(text * 20)
+    assert_true(ece.get("LastSequence") > 100, "messages were taken before")
+    assert_equal(ece.process.poll(), None, "exit status")
+    assert_equal(ece.errors().count("nearly full"), 1, "times that it said so")
+    ece.call("Block", "s", CAN)  # its users have the rest
 
 
 # The bus
