@@ -7,6 +7,8 @@
  */
 #include "store/store-internal.h"
 
+#define SCAN_ROW_SIZE 1024 /* longer texts count for several rows of a slice */
+
 struct cursor {
         sqlite3_stmt *q;
         uint64_t sequence; /* of the row that it stands on; 0 at its end */
@@ -19,7 +21,7 @@ struct reading {
         size_t n_cursors;
         struct buffer folded; /* the text looked at, for a search */
         struct buffer needle;
-        size_t n_rows, n_bytes, n_scanned;
+        size_t n_rows, n_bytes, n_scanned, n_bytes_scanned;
 };
 
 static void fold(uint8_t *data, size_t size)
@@ -125,6 +127,7 @@ static int show_row(struct reading *in, struct cursor *c, store_message_fn fn, v
                 return 0; /* one that cannot be read hides no others */
         if (r < 0)
                 return r;
+        in->n_bytes_scanned += m.size;
         if (in->query->search) {
                 r = set_folded(&in->folded, m.text, m.size);
                 if (r < 0)
@@ -143,7 +146,9 @@ static bool is_full(const struct reading *in)
         const struct store_query *query = in->query;
 
         return in->n_rows >= query->rows_max || in->n_bytes > query->bytes_max ||
-               (query->scan_max > 0 && in->n_scanned >= query->scan_max);
+               (query->scan_max > 0 &&
+                       (in->n_scanned >= query->scan_max ||
+                               in->n_bytes_scanned >= query->scan_max * SCAN_ROW_SIZE));
 }
 
 static int read_rows(struct reading *in, store_message_fn fn, void *userdata, uint64_t *ret_next)

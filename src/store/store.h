@@ -121,8 +121,8 @@ struct store_query {
         const char *search; /* only texts that contain this, ASCII case folded; NULL: all */
         size_t rows_max;    /* at most so many rows */
         size_t bytes_max;   /* ends after the row with which texts exceed it */
-        size_t scan_max; /* looks at no more than so many rows, for a search in slices; 0: no limit
-                          */
+        size_t scan_max;    /* looks at no more than so many rows, or KiB of text, for a search in
+                             * slices; 0: no limit */
 };
 /* Negative ends the reading and is returned. Pointers in @message last for the call. */
 typedef int (*store_message_fn)(const struct message_record *message, void *userdata);

@@ -362,6 +362,29 @@ TEST(search_folds_and_goes_in_slices)
         store_free(s);
 }
 
+TEST(slice_ends_by_bytes)
+{
+        struct store *s = filled();
+        char text[4096];
+        struct page page;
+        uint64_t next = 0;
+
+        memset(text, 'x', sizeof text - 1);
+        text[sizeof text - 1] = 0;
+        for (unsigned i = 0; i < 10; i++)
+                fixture_apply(s, fixture_message(1000 + i, 1, MESSAGE_RECEIVED, text));
+        ASSERT_EQ(read_page(s, (struct store_query){ .search = "m300", .scan_max = 20 }, &page,
+                          &next),
+                1);
+        ASSERT_EQ(page.n, 0); /* six of the new ones are more than 20 KiB */
+        ASSERT_EQ(read_page(s,
+                          (struct store_query){ .search = "m300", .scan_max = 20, .before = next },
+                          &page, &next),
+                1);
+        ASSERT_EQ(page.n, 1);
+        store_free(s);
+}
+
 static int refuse(const struct message_record *m, void *userdata)
 {
         return -ECANCELED;
