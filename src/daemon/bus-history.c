@@ -325,6 +325,10 @@ int bus_search_history(sd_bus_message *call, void *userdata, sd_bus_error *error
         int r;
 
         r = sd_bus_message_read(call, "sstu", &word, &text, &before, &limit);
+        if (r >= 0 && strlen(text) > TEXT_SIZE_MAX)
+                return bus_set_error(error, BUS_TOO_LARGE,
+                        "The text has %zu bytes; no message has more than %d: look for less.",
+                        strlen(text), TEXT_SIZE_MAX);
         if (r >= 0)
                 r = find_peers(b, word, peers, &n_peers, error);
         if (r >= 0)

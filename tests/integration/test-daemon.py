@@ -222,6 +222,7 @@ def errors_by_name():
         assert_error(error, ece.call, "SendMessage", "ss", *args)
     assert_error("UnknownUser", ece.call, "GetHistory", "su", "nobody", 5)
     assert_error("UnknownUser", ece.call, "SearchHistory", "sstu", "nobody", "x", 0, 5)
+    assert_error("TooLarge", ece.call, "SearchHistory", "sstu", "", "x" * 1000000, 0, 5)
     for member in ("Block", "Unblock", "Unmute", "Forget"):
         assert_error("UnknownUser", ece.call, member, "s", "nobody")
     assert_error("UnknownUser", ece.call, "Mute", "st", "nobody", 5)
