@@ -537,4 +537,25 @@ TEST(usernames)
         fixture_done(&f);
 }
 
+TEST(many_warnings_of_one_kind_do_not_hide_another)
+{
+        static const char unreadable[] = "{\"key\": \"13\"}{\"encrypted_message\": \"Phukded\"}";
+        struct node_options o = { .announce = true, .links_per_address_max = 1 };
+        struct endpoint noisy = host(1), other = host(2);
+        struct fixture f;
+        struct change c;
+
+        ASSERT_OK(fixture_init(&f, &o));
+        for (uint64_t link = 2; link <= 40; link += 2)
+                ASSERT_OK(node_accepted(f.node, link, &noisy, f.now));
+        fixture_drain(&f);
+
+        ASSERT_OK(node_accepted(f.node, 100, &other, f.now));
+        ASSERT_OK(node_received(f.node, 100, unreadable, strlen(unreadable), f.now));
+        ASSERT_OK(node_ended(f.node, 100, f.now));
+        ASSERT_TRUE(fixture_change(&f, CHANGE_WARNING, &c));
+        ASSERT_STREQ(c.warning.kind, "Undecryptable");
+        fixture_done(&f);
+}
+
 TEST_MAIN_WITH(fixture_set_up)

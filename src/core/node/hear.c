@@ -125,7 +125,7 @@ static int add_peer(struct node *n, struct peer_record *record, struct now now, 
         if (r == -ENOBUFS) {
                 char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
 
-                if (!ratelimit_allow(&n->warnings, now.mono_usec))
+                if (!ratelimit_allow(&n->limit_warnings, now.mono_usec))
                         return 1;
                 (void)snprintf(sentence, sizeof sentence,
                         "No room for user %s at %s: at most %zu users are kept, and %d names of "

@@ -130,7 +130,7 @@ static int warn_limit(struct node *n, const struct endpoint *remote, struct now 
 {
         char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
 
-        if (!ratelimit_allow(&n->warnings, now.mono_usec))
+        if (!ratelimit_allow(&n->limit_warnings, now.mono_usec))
                 return 0;
         (void)snprintf(sentence, sizeof sentence,
                 "Connections of %s are turned away: at most %zu at a time from one address, %zu "
@@ -313,7 +313,7 @@ static int take_notice(struct node *n, const struct legacy_effect *e, struct now
         struct peer *peer = node_peer_at(n, &e->remote);
         char word[WORD_SIZE];
 
-        if (!ratelimit_allow(&n->warnings, now.mono_usec))
+        if (!ratelimit_allow(&n->text_warnings, now.mono_usec))
                 return 0;
         if (peer)
                 node_word(n, peer->record.number, NULL, NULL, now, word);

@@ -81,9 +81,10 @@ struct node {
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */
         struct list calls;
-        usec_t retry_usec; /* no outbox is due before */
-        usec_t save_usec;  /* when times of hearing are stored */
-        struct ratelimit warnings;
+        usec_t retry_usec;               /* no outbox is due before */
+        usec_t save_usec;                /* when times of hearing are stored */
+        struct ratelimit limit_warnings; /* one kind must not hide the other */
+        struct ratelimit text_warnings;
 };
 
 /* hear.c */

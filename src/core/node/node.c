@@ -38,7 +38,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         n->link_last = UINT64_MAX; /* the first one is 1 */
         n->retry_usec = USEC_INFINITY;
         n->save_usec = usec_add(now.mono_usec, SAVE_INTERVAL_USEC);
-        n->warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
+        n->limit_warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
+        n->text_warnings = n->limit_warnings;
         memcpy(n->username, options->username, strlen(options->username) + 1);
         memcpy(n->id, options->id, MIN(strlen(options->id) + 1, sizeof n->id - 1));
         n->options.username = n->username;
