@@ -66,6 +66,16 @@ static int append_sockets(sd_bus_message *reply, const struct manager *m)
         return append_text(reply, "sockets", text);
 }
 
+static void describe_mistakes(const struct manager *m, char ret[static SENTENCE_SIZE])
+{
+        unsigned n = m->config.n_mistakes;
+
+        (void)snprintf(ret, SENTENCE_SIZE,
+                "%u mistake%s in %s or its fragments, where defaults are used: see journalctl -u "
+                "p2pchatd, correct %s, and restart p2pchatd.",
+                n, n == 1 ? "" : "s", m->settings->config, n == 1 ? "it" : "them");
+}
+
 static int append_warnings(sd_bus_message *reply, const struct manager *m)
 {
         const char *trouble = history_log_trouble(m->memory.log);
@@ -87,6 +97,10 @@ static int append_warnings(sd_bus_message *reply, const struct manager *m)
         }
         if (r >= 0 && trouble[0])
                 r = sd_bus_message_append(reply, "s", trouble);
+        if (r >= 0 && m->config.n_mistakes > 0) {
+                describe_mistakes(m, sentence);
+                r = sd_bus_message_append(reply, "s", sentence);
+        }
         for (int i = 0; r >= 0 && i < 3; i++)
                 r = sd_bus_message_close_container(reply);
         return r;
@@ -173,6 +187,17 @@ _printf_(4, 5) static int check(
         (void)vsnprintf(sentence, sizeof sentence, format, ap);
         va_end(ap);
         return sd_bus_message_append(reply, "(" P2PCHAT_BUS_CHECK_ROW ")", stage, result, sentence);
+}
+
+static int check_configuration(sd_bus_message *reply, struct manager *m)
+{
+        char sentence[SENTENCE_SIZE];
+
+        if (m->config.n_mistakes == 0)
+                return check(reply, "configuration", OK, "No mistake in %s or its fragments.",
+                        m->settings->config);
+        describe_mistakes(m, sentence);
+        return check(reply, "configuration", WARNING, "%s", sentence);
 }
 
 static int check_interface(sd_bus_message *reply, struct manager *m)
@@ -300,9 +325,9 @@ static int check_clock(sd_bus_message *reply, struct manager *m)
 
 int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-        static int (*const checks[])(sd_bus_message *, struct manager *) = { check_interface,
-                check_port, check_listening, check_announcing, check_heard, check_store, check_log,
-                check_journal, check_clock };
+        static int (*const checks[])(sd_bus_message *, struct manager *) = { check_configuration,
+                check_interface, check_port, check_listening, check_announcing, check_heard,
+                check_store, check_log, check_journal, check_clock };
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
         struct bus *b = userdata;

@@ -141,6 +141,7 @@ static void take_config(struct manager *m, struct config *new)
         memcpy(m->config.username, new->username, sizeof m->config.username);
         m->config.broadcast = new->broadcast;
         m->config.interfaces = new->interfaces;
+        m->config.n_mistakes = new->n_mistakes;
         new->broadcast = broadcast;
         new->interfaces = interfaces;
         if (m->config.username[0] && manager_take(m, node_set_username(m->node, m->config.username,

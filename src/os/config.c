@@ -42,6 +42,7 @@ _printf_(2, 3) static void mistake(const struct load *l, const char *format, ...
         va_start(ap, format);
         (void)vsnprintf(sentence, sizeof sentence, format, ap);
         va_end(ap);
+        l->config->n_mistakes++;
         if (l->fn)
                 l->fn(l->path, l->line, sentence, l->userdata);
         else if (l->line > 0)

@@ -57,6 +57,8 @@ struct config {
         uint64_t users_max;
         uint64_t queue_messages_max;
         uint64_t queue_bytes_max;
+
+        unsigned n_mistakes; /* reported while loading */
 };
 
 const char *config_keep_word(enum config_keep k);

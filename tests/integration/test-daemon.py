@@ -849,7 +849,7 @@ def status_and_diagnosis():
                   "messages-queued": 0, "last-sequence": 0, "links": 0, "warnings": []}, "status")
     assert_equal(status["word"], f"Ece#{status['id'][:8]}", "word")
     checks = {c[0]: c[1] for c in ece.call("Diagnose")[0]}
-    for stage in ("interface", "port", "listening", "announcing", "heard", "store", "log", "bus",
+    for stage in ("configuration", "interface", "port", "listening", "announcing", "heard", "store", "log", "bus",
                   "clock"):
         assert_equal(checks.get(stage), "ok", stage)
     os.rename(ece.log, ece.log + ".away")
@@ -862,6 +862,16 @@ def status_and_diagnosis():
     os.rename(ece.log + ".away", ece.log)
     wait_for(lambda: [line[5] for line in ece.history_log()] == ["goes on"], 60,
              "the line that was missing")
+
+
+@test
+def mistakes_in_the_configuration_are_told():
+    ece = ece_alone(config="[Legacy]\nSecond=perhaps\n[Lan]\nColour=blue\n")
+    told = ece.call("GetStatus")[0]["warnings"]
+    assert_equal(len(told), 1, "warnings")
+    assert_true(told[0].startswith("2 mistakes in "), told[0])
+    checks = {c[0]: c[1:] for c in ece.call("Diagnose")[0]}
+    assert_equal(checks["configuration"], ("warning", told[0]), "diagnosis")
 
 
 @test
