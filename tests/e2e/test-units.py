@@ -183,6 +183,17 @@ def a_reload_opens_the_log_again():
 
 
 @test
+def the_log_level_is_changed_while_it_runs():
+    def level(*words):
+        return ece.out("systemctl", "service-log-level", "p2pchatd.service", *words).strip()
+
+    assert_equal(level(), "info", "log level")
+    level("debug")
+    assert_equal(level(), "debug", "log level")
+    level("info")
+
+
+@test
 def logrotate_rotates():
     log = "/var/log/p2pchat/history.log"
     with say("before rotation"):
