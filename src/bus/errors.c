@@ -59,14 +59,6 @@ const char *bus_error_name(enum bus_outcome outcome)
         return name ? name : SD_BUS_ERROR_FAILED;
 }
 
-const char *bus_outcome_word(enum bus_outcome outcome)
-{
-        const char *name = bus_error_name(outcome);
-        size_t size = strlen(P2PCHAT_BUS_ERROR_PREFIX);
-
-        return strncmp(name, P2PCHAT_BUS_ERROR_PREFIX, size) == 0 ? name + size : NULL;
-}
-
 enum bus_outcome bus_outcome_from_error(const sd_bus_error *error)
 {
         if (!error || !error->name)

@@ -46,9 +46,5 @@ enum bus_outcome {
  * that stands for it best, for BUS_OK and BUS_OTHER org.freedesktop.DBus.Error.Failed. */
 const char *bus_error_name(enum bus_outcome outcome);
 
-/* The word after the prefix, "UnknownUser", as it stands in the reason of MessageStateChanged;
- * NULL for what has no error of ours. */
-const char *bus_outcome_word(enum bus_outcome outcome);
-
 /* What an error means. An error that is not set is BUS_OK; an unknown name BUS_OTHER. */
 enum bus_outcome bus_outcome_from_error(const sd_bus_error *error);

@@ -68,16 +68,6 @@ int socket_own_endpoint(int fd, struct endpoint *ret)
         return socket_address_parse((struct sockaddr *)&a, size, ret);
 }
 
-int socket_peer_endpoint(int fd, struct endpoint *ret)
-{
-        struct sockaddr_storage a;
-        socklen_t size = sizeof a;
-
-        if (getpeername(fd, (struct sockaddr *)&a, &size) < 0)
-                return -errno;
-        return socket_address_parse((struct sockaddr *)&a, size, ret);
-}
-
 static int set_option(int fd, int level, int option, int value)
 {
         return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;

@@ -15,9 +15,8 @@
 socklen_t socket_address_make(const struct endpoint *e, struct sockaddr_storage *ret);
 /* 0, or -EAFNOSUPPORT; IPv4-mapped IPv6 becomes IPv4. */
 int socket_address_parse(const struct sockaddr *a, socklen_t size, struct endpoint *ret);
-/* Own and far address of a connected socket. 0 or -errno. */
+/* The address that a socket is bound to. 0 or -errno. */
 int socket_own_endpoint(int fd, struct endpoint *ret);
-int socket_peer_endpoint(int fd, struct endpoint *ret);
 
 /*
  * TCP

@@ -45,6 +45,8 @@ TEST(tcp_from_a_chosen_address)
                         from = endpoint_ipv4(127, 40, 0, 2, 99);
         struct endpoint peer = {};
         int listener = -EBADF, fd = -EBADF, accepted;
+        struct sockaddr_storage a;
+        socklen_t size = sizeof a;
 
         ASSERT_OK(socket_listen(&at, &listener));
         ASSERT_OK(socket_own_endpoint(listener, &at));
@@ -52,9 +54,9 @@ TEST(tcp_from_a_chosen_address)
         wait_for(fd, POLLOUT);
         ASSERT_OK(socket_error(fd));
         wait_for(listener, POLLIN);
-        accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        accepted = accept4(listener, (struct sockaddr *)&a, &size, SOCK_CLOEXEC);
         ASSERT_GE(accepted, 0);
-        ASSERT_OK(socket_peer_endpoint(accepted, &peer));
+        ASSERT_OK(socket_address_parse((struct sockaddr *)&a, size, &peer));
         ASSERT_TRUE(endpoint_same_address(&peer, &from));
         ASSERT_NE(peer.port, 99);
         ASSERT_GE(socket_unsent(fd), 0);
@@ -67,6 +69,8 @@ TEST(all_addresses_take_ipv4_as_such)
 {
         struct endpoint any = {}, bound = {}, peer = {};
         int listener = -EBADF, fd = -EBADF, accepted;
+        struct sockaddr_storage a;
+        socklen_t size = sizeof a;
 
         ASSERT_OK(socket_listen(&any, &listener));
         ASSERT_OK(socket_own_endpoint(listener, &bound));
@@ -75,9 +79,9 @@ TEST(all_addresses_take_ipv4_as_such)
                         .address = { 127, 40, 0, 3 }, .port = bound.port, .family = ENDPOINT_IPV4 },
                 NULL, &fd));
         wait_for(listener, POLLIN);
-        accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        accepted = accept4(listener, (struct sockaddr *)&a, &size, SOCK_CLOEXEC);
         ASSERT_GE(accepted, 0);
-        ASSERT_OK(socket_peer_endpoint(accepted, &peer));
+        ASSERT_OK(socket_address_parse((struct sockaddr *)&a, size, &peer));
         ASSERT_EQ(peer.family, ENDPOINT_IPV4);
         fd_close(accepted);
         fd_close(fd);
