@@ -209,7 +209,11 @@ class Run:
                                                                "--net"]
         probe = subprocess.run([*wrapper, "ip", "link", "set", "lo", "up"], check=False,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return [*wrapper, *inside] if probe.returncode == 0 else command
+        if probe.returncode == 0:
+            return [*wrapper, *inside]
+        print("  CAUTION: no network namespace can be made here; what else talks on this machine's "
+              "loopback may disturb this program", flush=True)
+        return command
 
     def run_program(self, tier, program, environment):
         """Runs one; returns (outcomes, what it printed to standard error)."""
