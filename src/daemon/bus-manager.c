@@ -46,6 +46,12 @@ static enum bus_outcome outcome_from_refusal(enum refusal_code code)
                 return BUS_NO_SUCH_MESSAGE;
         case REFUSAL_CANNOT_CHAT:
                 return BUS_CANNOT_CHAT;
+        case REFUSAL_NOT_REACHABLE:
+                return BUS_NOT_REACHABLE;
+        case REFUSAL_NAME_TAKEN:
+                return BUS_NAME_TAKEN;
+        case REFUSAL_FINGERPRINT_MISMATCH:
+                return BUS_FINGERPRINT_MISMATCH;
         case REFUSAL_INVALID_ARGUMENT:
                 return BUS_INVALID_ARGS;
         case N_REFUSALS:

@@ -70,16 +70,17 @@ static int on_load(sd_event_source *s, void *userdata)
         for (size_t i = 0; i < n; i++) {
                 _cleanup_(freep)
                 char *text = NULL;
+                usec_t time_usec = 0;
                 size_t size = 0;
                 int r;
 
-                r = store_load_text(m->memory.store, &l->items[i], &text, &size);
+                r = store_load_text(m->memory.store, &l->items[i], &time_usec, &text, &size);
                 if (r < 0 && r != -ENOENT) {
                         manager_fail(m, r, "Failed to read a message of the queue");
                         return 0;
                 }
-                if (manager_take(
-                            m, node_loaded(m->node, &l->items[i], text, size, manager_now(m))) < 0)
+                if (manager_take(m, node_loaded(m->node, &l->items[i], time_usec, text, size,
+                                            manager_now(m))) < 0)
                         return 0;
         }
         l->n -= n;
@@ -264,7 +265,7 @@ static int make_node(struct manager *m)
                         c->peers.items[i].port = ANNOUNCE_PORT;
         options = (struct node_options){
                 .username = username,
-                .id = m->memory.identity.id,
+                .identity = &m->memory.identity,
                 .random = m->memory.random,
                 .port = ENDPOINT_PORT_DEFAULT,
                 .announce = c->announce,

@@ -41,5 +41,8 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 log_info("Our name is %s now.", event->text);
                 bus_signal_username(m->bus);
                 return;
+        case STORE_EVENT_KNOWN:
+        case STORE_EVENT_SESSION:
+                return;
         }
 }

@@ -330,6 +330,13 @@ static int apply(struct store *s, const struct change *c)
                 return apply_progress(s, &c->progress.id, c->progress.size_sent);
         case CHANGE_FORGET:
                 return apply_forget(s, c->number);
+        case CHANGE_NUMBER:
+        case CHANGE_STREAM:
+        case CHANGE_MARK:
+        case CHANGE_MARK_GONE:
+        case CHANGE_REFUSED:
+        case CHANGE_SESSION:
+                return 0;
         case CHANGE_USERNAME:
                 return apply_username(s, c->text);
         case CHANGE_PRESENCE:

@@ -44,6 +44,9 @@ static size_t strings_size(const struct store_event *e)
                        string_size(e->warning.sentence);
         case STORE_EVENT_USERNAME:
                 return string_size(e->text);
+        case STORE_EVENT_KNOWN:
+        case STORE_EVENT_SESSION:
+                break;
         }
         return 0;
 }
@@ -74,6 +77,9 @@ int store_add_event(struct store *s, const struct store_event *event)
                 break;
         case STORE_EVENT_USERNAME:
                 e->event.text = copy_string(&at, event->text);
+                break;
+        case STORE_EVENT_KNOWN:
+        case STORE_EVENT_SESSION:
                 break;
         }
         list_append(&s->pending, &e->list);

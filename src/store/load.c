@@ -130,7 +130,8 @@ int store_load_username(struct store *s, char **ret)
         return 0;
 }
 
-int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *ret_size)
+int store_load_text(
+        struct store *s, const struct ulid *id, usec_t *ret_time_usec, char **ret, size_t *ret_size)
 {
         _cleanup_statement_ sqlite3_stmt *q = NULL;
         struct message_row row;
@@ -156,6 +157,7 @@ int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *
                 return -ENOMEM;
         memcpy(text, m.text, m.size);
         text[m.size] = 0;
+        *ret_time_usec = m.time_usec;
         *ret = text;
         *ret_size = m.size;
         return 0;

@@ -58,13 +58,21 @@ int store_salvage(const struct store_options *options, usec_t real_usec, struct 
  */
 typedef int (*store_peer_fn)(const struct peer_record *peer, void *userdata);
 typedef int (*store_queued_fn)(const struct queued_record *queued, void *userdata);
-/* Callback for each; a negative return ends it and is returned. */
+typedef int (*store_stream_fn)(const struct stream_record *stream, void *userdata);
+typedef int (*store_mark_fn)(const struct mark_record *mark, void *userdata);
+typedef int (*store_refused_fn)(const struct refused_record *refused, void *userdata);
+/* Callback for each, in the order that node.h wants; a negative return ends it and is returned. */
 int store_load_peers(struct store *s, store_peer_fn fn, void *userdata);
+int store_load_streams(struct store *s, store_stream_fn fn, void *userdata);
+int store_load_marks(struct store *s, store_mark_fn fn, void *userdata);
+int store_load_refused(struct store *s, store_refused_fn fn, void *userdata);
 int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
 /* 0 and memory to be freed, or -ENOENT. */
 int store_load_username(struct store *s, char **ret);
-/* The text of a queued message: 0 and memory to be freed (a zero byte behind it), or -ENOENT. */
-int store_load_text(struct store *s, const struct ulid *id, char **ret, size_t *ret_size);
+/* When a queued message was written, and its text: 0 and memory to be freed (a zero byte behind
+ * it), or -ENOENT. */
+int store_load_text(struct store *s, const struct ulid *id, usec_t *ret_time_usec, char **ret,
+        size_t *ret_size);
 
 /*
  * Changing
@@ -83,6 +91,8 @@ enum store_event_type {
         STORE_EVENT_PRESENCE, /* presence */
         STORE_EVENT_WARNING,  /* warning */
         STORE_EVENT_USERNAME, /* text */
+        STORE_EVENT_KNOWN,    /* known: a received native message was here already, and left so */
+        STORE_EVENT_SESSION,  /* session */
 };
 
 /* Pointers belong to the store and stay valid until the next call of store_next_event(). */
@@ -94,6 +104,10 @@ struct store_event {
                 struct change_presence presence;
                 struct change_warning warning;
                 const char *text;
+                struct {
+                        uint64_t peer, stream_number;
+                } known;
+                struct change_session session;
         };
 };
 bool store_next_event(struct store *s, struct store_event *ret);

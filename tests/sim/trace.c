@@ -186,6 +186,9 @@ void trace_event(struct machine *m, const struct store_event *event)
                 trace_line(w, "%c = warning %s: %s", m->letter, event->warning.kind,
                         event->warning.sentence);
                 return;
+        case STORE_EVENT_KNOWN:
+        case STORE_EVENT_SESSION:
+                return;
         case STORE_EVENT_USERNAME:
                 trace_line(w, "%c = username %s", m->letter, event->text);
                 return;

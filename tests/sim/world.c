@@ -121,7 +121,7 @@ static struct machine *add(struct world *w, const char *name, unsigned lan, unsi
         m->lan = lan;
         m->address = endpoint_ipv4(10, 0, (uint8_t)lan, (uint8_t)host, 0);
         random_bytes(w->random, key, sizeof key);
-        base32_encode(key, sizeof key, m->id);
+        base32_encode(key, sizeof key, m->identity.id);
         return m;
 }
 
@@ -249,7 +249,7 @@ void machine_start(struct machine *m)
                 check(m, r, "store_load_username()");
 
         m->options.username = username ?: m->username;
-        m->options.id = m->id;
+        m->options.identity = &m->identity;
         m->options.random = m->random;
         check(m, node_new(&m->options, machine_now(m), &m->node), "node_new()");
         m->options.username = NULL;
@@ -410,14 +410,16 @@ static void load(struct machine *m, const struct event *e)
 {
         _cleanup_(freep)
         char *text = NULL;
+        usec_t time_usec = 0;
         size_t size = 0;
         int r;
 
-        r = store_load_text(m->store, &e->id, &text, &size);
+        r = store_load_text(m->store, &e->id, &time_usec, &text, &size);
         if (r < 0 && r != -ENOENT)
                 check(m, r, "store_load_text()");
         machine_begin(m);
-        check(m, node_loaded(m->node, &e->id, text, size, machine_now(m)), "node_loaded()");
+        check(m, node_loaded(m->node, &e->id, time_usec, text, size, machine_now(m)),
+                "node_loaded()");
 }
 
 static void machine_event(struct machine *m, struct event *e)

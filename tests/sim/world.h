@@ -90,7 +90,7 @@ struct machine {
         unsigned index;
         char letter; /* in the trace */
         char username[USERNAME_SIZE_MAX + 1];
-        char id[ID_STRING_SIZE];
+        struct identity identity;
         usec_t renamed_usec; /* when it took another name last */
         struct fault_vfs *disk;
         char disk_name[24];

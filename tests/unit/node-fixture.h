@@ -13,6 +13,7 @@
 
 struct fixture {
         struct random *random;
+        struct identity identity;
         struct node *node;
         struct now now;
 };
@@ -28,7 +29,8 @@ static inline int fixture_init(struct fixture *f, const struct node_options *opt
         if (r < 0)
                 return r;
         o.username = "Ada";
-        o.id = OWN_ID;
+        memcpy(f->identity.id, OWN_ID, sizeof f->identity.id);
+        o.identity = &f->identity;
         o.random = f->random;
         o.port = ENDPOINT_PORT_DEFAULT;
         return node_new(&o, f->now, &f->node);

@@ -77,7 +77,7 @@ static int send_one(struct fixture *f)
         if (r == 0)
                 r = end_turn(f, &link, &id);
         if (r == 0)
-                r = node_loaded(f->node, &id, "hello", 5, f->now);
+                r = node_loaded(f->node, &id, START_REAL, "hello", 5, f->now);
         if (r == 0)
                 r = end_turn(f, &link, &id);
         if (r == 0)

@@ -254,7 +254,7 @@ TEST(a_restored_queue_goes_when_its_peer_is_heard)
         ASSERT_OK(fixture_hear(&f, 2, ANNOUNCE("Bob")));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
         ASSERT_EQ(e.load.id.bytes[0], 1);
-        ASSERT_OK(node_loaded(f.node, &e.load.id, "hello", 5, f.now));
+        ASSERT_OK(node_loaded(f.node, &e.load.id, START_REAL, "hello", 5, f.now));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_DIAL, &e));
         ASSERT_EQ(e.dial.to.port, ENDPOINT_PORT_DEFAULT);
         ASSERT_EQ(e.dial.link % 2, 1);
@@ -268,7 +268,7 @@ TEST(a_restored_queue_goes_when_its_peer_is_heard)
         fixture_pass(&f, 2 * USEC_PER_SEC);
         ASSERT_OK(node_advance(f.node, f.now));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
-        ASSERT_OK(node_loaded(f.node, &e.load.id, NULL, 0, f.now));
+        ASSERT_OK(node_loaded(f.node, &e.load.id, START_REAL, NULL, 0, f.now));
         ASSERT_TRUE(fixture_change(&f, CHANGE_STATE, &c));
         ASSERT_EQ(c.state.state, MESSAGE_FAILED);
         ASSERT_EQ(node_messages_queued(f.node), 0);
@@ -358,7 +358,7 @@ TEST(cancelling)
         /* While it is dialled it can be called back, and the dial is given up. */
         ASSERT_OK(node_send(f.node, 1, "Bob", "x", 1, &plain, f.now, NULL));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
-        ASSERT_OK(node_loaded(f.node, &e.load.id, "x", 1, f.now));
+        ASSERT_OK(node_loaded(f.node, &e.load.id, START_REAL, "x", 1, f.now));
         fixture_drain(&f);
         ASSERT_EQ(node_links(f.node), 1);
         ASSERT_OK(node_cancel(f.node, &e.load.id, f.now, &refusal));
@@ -373,7 +373,7 @@ TEST(cancelling)
         ASSERT_OK(node_send(f.node, 2, "Bob", "x", 1, &plain, f.now, NULL));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
         none = e.load.id;
-        ASSERT_OK(node_loaded(f.node, &none, "x", 1, f.now));
+        ASSERT_OK(node_loaded(f.node, &none, START_REAL, "x", 1, f.now));
         ASSERT_TRUE(fixture_effect(&f, EFFECT_DIAL, &e));
         ASSERT_OK(node_connected(f.node, e.dial.link, f.now));
         ASSERT_EQ(node_cancel(f.node, &none, f.now, &refusal), REFUSAL_NO_SUCH_MESSAGE);

@@ -211,7 +211,7 @@ TEST(salvage_of_the_undamaged_keeps_all)
         ASSERT_EQ(seen.n_queued, N_QUEUED);
         ASSERT_EQ(store_last_sequence(s), N_RECEIVED + N_QUEUED);
         ASSERT_EQ(fixture_count(s), N_QUEUED); /* the history is in the file set aside */
-        ASSERT_OK(store_load_text(s, &long_id, &text, &size));
+        ASSERT_OK(store_load_text(s, &long_id, &(usec_t){ 0 }, &text, &size));
         ASSERT_STREQ(text, long_text);
         free(text);
         store_free(s);

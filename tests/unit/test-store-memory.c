@@ -99,7 +99,8 @@ static int run_scenario(struct store **s, int *ret_turns)
                 for (size_t i = 0; i < ELEMENTSOF(changes) && r == 0; i++) {
                         r = store_apply(*s, &changes[i]);
                         if (r == 0 && i == 2) {
-                                r = store_load_text(*s, &changes[2].message.id, &text, &size);
+                                r = store_load_text(
+                                        *s, &changes[2].message.id, &(usec_t){ 0 }, &text, &size);
                                 free(text);
                         }
                 }

@@ -195,7 +195,7 @@ TEST(queue_survives_and_ends_once)
         ASSERT_EQ(q.size_sent, 3);
         ASSERT_EQ(q.security, SECURITY_LEGACY);
         ASSERT_STREQ(q.number, "123456789");
-        ASSERT_OK(store_load_text(s, &id, &text, &size));
+        ASSERT_OK(store_load_text(s, &id, &(usec_t){ 0 }, &text, &size));
         ASSERT_EQ(size, 7);
         ASSERT_STREQ(text, "waiting");
         free(text);
@@ -209,7 +209,7 @@ TEST(queue_survives_and_ends_once)
         ASSERT_EQ(e.state.state, MESSAGE_SENT);
         ASSERT_FALSE(store_next_event(s, &e));
         ASSERT_EQ(fixture_queued(s), 0);
-        ASSERT_EQ(store_load_text(s, &id, &text, &size), -ENOENT);
+        ASSERT_EQ(store_load_text(s, &id, &(usec_t){ 0 }, &text, &size), -ENOENT);
         ASSERT_EQ(read_page(s, (struct store_query){}, &page, NULL), 0);
         ASSERT_EQ(page.states[0], MESSAGE_SENT);
         ASSERT_EQ(page.last.security, SECURITY_PLAIN);
@@ -725,12 +725,12 @@ TEST(large_texts)
         fixture_apply(s, fixture_message(1, 2, MESSAGE_QUEUED, text));
         fixture_apply(s, fixture_message(2, 2, MESSAGE_QUEUED, ""));
         ASSERT_OK(store_commit(s));
-        ASSERT_OK(store_load_text(s, &id, &back, &size));
+        ASSERT_OK(store_load_text(s, &id, &(usec_t){ 0 }, &back, &size));
         ASSERT_EQ(size, TEXT_SIZE_MAX);
         ASSERT_STREQ(back, text);
         free(back);
         id = fixture_id(2);
-        ASSERT_OK(store_load_text(s, &id, &back, &size));
+        ASSERT_OK(store_load_text(s, &id, &(usec_t){ 0 }, &back, &size));
         ASSERT_EQ(size, 0);
         ASSERT_STREQ(back, "");
         free(back);

@@ -27,7 +27,7 @@ enum presence {
 
 struct announce {
         char username[NAME_SIZE_MAX + 1]; /* cleaned by name_clean() */
-        char id[ID_STRING_SIZE];          /* "" when none, or not one of ours */
+        char id[ID_STRING_SIZE];          /* "" when none, or not one of ours; asks for a session */
         uint16_t port;                    /* TCP, host byte order; 0 when not given */
         bool has_uuid;                    /* a member "uuid", and no id of ours */
         bool cannot_chat;                 /* another program on the same port: it shares files */

@@ -14,8 +14,9 @@
 #include "core/discovery/announce.h"
 
 #define ANNOUNCE_INTERVAL_USEC (8 * USEC_PER_SEC)
-#define ONLINE_USEC (10 * USEC_PER_SEC) /* heard within: online */
-#define AWAY_USEC (900 * USEC_PER_SEC)  /* heard within: away, and listed */
+#define ONLINE_USEC (10 * USEC_PER_SEC)        /* heard within: online */
+#define NATIVE_ONLINE_USEC (18 * USEC_PER_SEC) /* the same for a native peer */
+#define AWAY_USEC (900 * USEC_PER_SEC)         /* heard within: away, and listed */
 
 #define ANNOUNCE_RATE_MAX 20 /* announcements heard a second from one address */
 #define SOURCES_MAX 2048     /* addresses whose rate is watched at a time; a power of two */
@@ -24,6 +25,8 @@ struct neighbour {
         struct list aged;
         usec_t heard_usec; /* 0: not within reach of the clock */
         enum presence presence;
+        bool is_native; /* set once it is proven to be: it is given more time */
+        bool is_held;   /* online, whether heard or not */
 };
 
 struct source {
@@ -54,6 +57,9 @@ void discovery_add(struct discovery *d, struct neighbour *b, usec_t heard_usec, 
 void discovery_remove(struct discovery *d, struct neighbour *b);
 /* Heard just now: online. */
 void discovery_hear(struct discovery *d, struct neighbour *b, usec_t now_usec);
+/* There is a session with @b: it is online until it is released, and was heard until then. */
+void discovery_hold(struct discovery *d, struct neighbour *b, usec_t now_usec);
+void discovery_release(struct discovery *d, struct neighbour *b, usec_t now_usec);
 /* The next one whose presence has just fallen, or NULL when all are up to date. */
 struct neighbour *discovery_next_aged(struct discovery *d, usec_t now_usec);
 

@@ -65,9 +65,16 @@ static size_t change_size(const struct change *c)
         case CHANGE_WARNING:
                 return string_size(c->warning.kind) + string_size(c->warning.user) +
                        string_size(c->warning.sentence);
+        case CHANGE_SESSION:
+                return string_size(c->session.user) + string_size(c->session.what);
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
+        case CHANGE_NUMBER:
+        case CHANGE_STREAM:
+        case CHANGE_MARK:
+        case CHANGE_MARK_GONE:
+        case CHANGE_REFUSED:
         case CHANGE_FORGET:
                 break;
         }
@@ -105,9 +112,18 @@ int agenda_add_change(struct agenda *a, const struct change *change)
                 c->warning.sentence =
                         copy(&end, c->warning.sentence, string_size(c->warning.sentence));
                 break;
+        case CHANGE_SESSION:
+                c->session.user = copy(&end, c->session.user, string_size(c->session.user));
+                c->session.what = copy(&end, c->session.what, string_size(c->session.what));
+                break;
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
+        case CHANGE_NUMBER:
+        case CHANGE_STREAM:
+        case CHANGE_MARK:
+        case CHANGE_MARK_GONE:
+        case CHANGE_REFUSED:
         case CHANGE_FORGET:
                 break;
         }

@@ -218,8 +218,8 @@ static int dial(struct node *n, struct peer *peer, struct now now)
         return node_dial(n, peer, &to, &d->link);
 }
 
-int node_loaded(
-        struct node *n, const struct ulid *id, const char *text, size_t size, struct now now)
+int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const char *text,
+        size_t size, struct now now)
 {
         struct queued *q = node_queued(n, id);
         struct peer *peer = q ? container_of(q->outbox, struct peer, outbox) : NULL;

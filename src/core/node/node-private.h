@@ -5,16 +5,23 @@
  *
  *     node.c      life, restoring, the turn, questions
  *     hear.c      announcements, ours and others'; presence
- *     links.c     connections, and what the classic engine makes of them
- *     deliver.c   from the queue to the peer
+ *     links.c     connections: who may have one, and which protocol is spoken there
+ *     classic.c   what the classic engine makes of them
+ *     native.c    sessions with native peers: dialled, proven, replaced, ended
+ *     streams.c   what is said in them: from the queue to the peer, from the peer to the history
+ *     deliver.c   the queue, and from there to a classic peer
+ *     contact.c   whom a name means, and what a proof changes in that
  *     call.c      what callers want
  *     word.c      user words
  */
 #include "core/crypto/random.h"
+#include "core/crypto/x25519.h"
+#include "core/delivery/stream.h"
 #include "core/legacy/legacy.h"
 #include "core/node/agenda.h"
 #include "core/node/node.h"
 #include "core/node/peer.h"
+#include "core/session/session.h"
 
 #define UNICAST_PEERS_MAX 256 /* as many as the configuration takes */
 #define INTERFACES_MAX 64
@@ -27,7 +34,15 @@ struct link {
         struct list list; /* in node.links, oldest first */
         uint64_t number;
         struct endpoint remote;
-        struct peer *peer; /* to whom we dialled; NULL: accepted */
+        struct peer *peer; /* to whom we dialled, or who has proven to be it; NULL: a stranger */
+
+        /* native */
+        struct session *session; /* NULL: classic, or not known yet */
+        bool is_native;          /* dialled, and to become a session */
+
+        /* classic */
+        uint8_t head[4]; /* of a stranger: what came before its protocol was known */
+        size_t head_size;
         struct legacy_memory memory;
         bool has_learned; /* memory is news */
         bool is_closed;   /* its result is still to come, then it goes */
@@ -53,6 +68,18 @@ struct delivery {
         unsigned n_again;
 };
 
+/* What there is with a native peer while it is talked to, or something waits for it. */
+struct native {
+        struct peer *peer;
+        struct list list;  /* in node.natives */
+        struct list moved; /* in node.moved: the streams have something to tell or to do */
+        struct stream_out out;
+        struct stream_in in;
+        uint64_t link;              /* of the proven session, 0: none */
+        uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
+        struct session_claim claim; /* of the proven session */
+};
+
 struct call {
         struct list list; /* in node.calls */
         uint64_t number;
@@ -64,6 +91,8 @@ struct node {
         char username[USERNAME_SIZE_MAX + 1];
         char id[ID_STRING_SIZE];
         struct random *random;
+        struct x25519_key static_key; /* of Noise; made anew at each start */
+        struct session_self self;
         struct node_options options;
         struct endpoint unicast[UNICAST_PEERS_MAX];
         struct interface interfaces[INTERFACES_MAX];
@@ -77,6 +106,8 @@ struct node {
         struct table links_by_number;
         struct list links;
         uint64_t link_last; /* odd */
+
+        struct list natives, moved;
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */
@@ -105,7 +136,53 @@ int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, uint
 int node_close_link(struct node *n, uint64_t number, enum close_how how);
 struct link *node_link(const struct node *n, uint64_t number);
 
+/* native.c */
+/* Sees to it that there is a session with a native peer soon, if it can be: one dial at a time. */
+int node_seek_session(struct node *n, struct peer *peer, struct now now);
+/* The bytes of a connection that begins with SESSION_MAGIC, or that we dialled for a session. */
+int node_native_received(
+        struct node *n, struct link *link, const void *data, size_t size, struct now now);
+int node_native_connected(struct node *n, struct link *link, struct now now);
+int node_native_closed(struct node *n, struct link *link, enum link_end how, struct now now);
+int node_native_advance(struct node *n, struct now now);
+usec_t node_native_deadline(const struct node *n);
+/* A proven session with it ends: blocked, forgotten, asked for. */
+int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now);
+/* peer->native, made when there is none. 0 or -ENOMEM. */
+int node_get_native(struct node *n, struct peer *peer, struct native **ret);
+void node_free_native(struct node *n, struct peer *peer);
+
+/* streams.c */
+/* A message of the outbox is to go in the stream, too. @number: as restored. */
+int node_stream_add(struct node *n, struct peer *peer, struct queued *q, uint64_t number);
+/* A session was proven that is the one from now on; it ended. */
+int node_streams_open(struct node *n, struct native *native, struct now now);
+int node_streams_close(struct node *n, struct native *native, struct now now);
+/* A frame of it. */
+int node_stream_receive(
+        struct node *n, struct native *native, const struct message *m, struct now now);
+/* Changes of all streams that moved, before the commit. */
+int node_streams_end_turn(struct node *n, struct now now);
+
+/* contact.c */
+/*
+ * Somebody has proven who he is, in a session at @remote: the row of this id, made when it is new,
+ * with key, name and place as they are now. Warns of namesakes and changed keys, finds the classic
+ * row that it turned out to be, and makes it a contact if something waits for it. Outcome 1: no
+ * room for him.
+ */
+int node_take_proof(struct node *n, const struct introduction *who, const struct endpoint *remote,
+        struct now now, struct peer **ret);
+/* Where @wanted was dialled there is somebody else. */
+int node_found_other(struct node *n, struct peer *wanted, const struct introduction *found,
+        const struct endpoint *remote, struct now now);
+/* A person sends to it: its name means it from now on, unless that means somebody else. Nothing
+ * happens when it is not proven, not native, or a contact already. */
+int node_make_contact(struct node *n, struct peer *peer, struct now now);
+
 /* deliver.c */
+/* All that waits for @peer, a classic one, goes to @heir from now on. */
+int node_pass_on(struct node *n, struct peer *peer, struct peer *heir, struct now now);
 /* Where and in which dialect a peer is reached. */
 struct endpoint peer_endpoint(const struct peer *peer);
 enum dialect peer_dialect(const struct peer *peer);

@@ -41,9 +41,9 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         n->limit_warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
         n->text_warnings = n->limit_warnings;
         memcpy(n->username, options->username, strlen(options->username) + 1);
-        memcpy(n->id, options->id, MIN(strlen(options->id) + 1, sizeof n->id - 1));
+        if (options->identity)
+                memcpy(n->id, options->identity->id, sizeof n->id);
         n->options.username = n->username;
-        n->options.id = n->id;
         n->options.n_peers = MIN(options->n_peers, (size_t)UNICAST_PEERS_MAX);
         if (n->options.n_peers > 0)
                 memcpy(n->unicast, options->peers, n->options.n_peers * sizeof n->unicast[0]);

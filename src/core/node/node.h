@@ -12,7 +12,12 @@
  *     node_end_turn(n, now);
  *     while (node_next_change(n, &change)) store_apply(...);
  *     commit;
+ *     what the store knew already: node_known(n, ...);
+ *     node_committed(n, now);
  *     while (node_next_effect(n, &effect)) carry it out;
+ *
+ * What is promised to a native peer, numbers and acknowledgements, becomes an effect only in
+ * node_committed().
  *
  * Inputs return 0, or a negative errno when we failed (-ENOMEM: the input may be half taken; the
  * caller ends the process, for what is committed is whole). What peers do wrong is never an error.
@@ -26,10 +31,10 @@ struct random;
 #define SEND_WAIT_USEC (3 * USEC_PER_SEC)
 #define FIRST_CHAT_HOLD_USEC (10 * USEC_PER_SEC)
 
-/* Everything is copied, but for @random, which is borrowed for the node's life. */
+/* Everything is copied, but for @random and @identity, which are borrowed for the node's life. */
 struct node_options {
-        const char *username; /* valid by username_is_valid() */
-        const char *id;       /* ours */
+        const char *username;            /* valid by username_is_valid() */
+        const struct identity *identity; /* NULL: nothing but the classic dialects is spoken */
         struct random *random;
         uint16_t port; /* TCP port that we announce and that unknown peers are dialled at */
         bool announce; /* be seen at all */
@@ -58,8 +63,13 @@ struct node *node_free(struct node *n);
 DEFINE_CLEANUP(struct node *, node_free)
 
 /* What the store remembers, after node_new() and before anything else. Order does not matter within
- * a kind; peers come before what is queued for them, which comes oldest first. */
+ * a kind but where it is said; peers come first, what is queued for them last, oldest first. */
 int node_restore_peer(struct node *n, const struct peer_record *peer, struct now now);
+int node_restore_stream(struct node *n, const struct stream_record *stream);
+/* Of one peer in the order in which its streams were first told. */
+int node_restore_mark(struct node *n, const struct mark_record *mark);
+/* After the marks, in the order of numbers. */
+int node_restore_refused(struct node *n, const struct refused_record *refused);
 int node_restore_queued(struct node *n, const struct queued_record *queued, struct now now);
 
 /*
@@ -78,9 +88,10 @@ int node_received(struct node *n, uint64_t link, const void *data, size_t size, 
 int node_ended(struct node *n, uint64_t link, struct now now);
 /* The link is gone, and its number with it. */
 int node_closed(struct node *n, uint64_t link, enum link_end how, struct now now);
-/* Answers EFFECT_LOAD; @text NULL: the store no longer has it. */
-int node_loaded(
-        struct node *n, const struct ulid *id, const char *text, size_t size, struct now now);
+/* Answers EFFECT_LOAD, in the order of asking; @text NULL: the store no longer has it. @time_usec:
+ * realtime at which it was written. */
+int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const char *text,
+        size_t size, struct now now);
 int node_advance(struct node *n, struct now now);
 /* When node_advance() wants to be called (mono), or USEC_INFINITY. */
 usec_t node_deadline(const struct node *n);
@@ -100,6 +111,9 @@ enum refusal_code {
         REFUSAL_INVALID_NAME,
         REFUSAL_NO_SUCH_MESSAGE,
         REFUSAL_CANNOT_CHAT,
+        REFUSAL_NOT_REACHABLE, /* it would take a session with the user, and there is none */
+        REFUSAL_NAME_TAKEN,
+        REFUSAL_FINGERPRINT_MISMATCH,
         REFUSAL_INVALID_ARGUMENT, /* the standard error of D-Bus */
         N_REFUSALS,
 };
@@ -128,6 +142,20 @@ int node_block(
 int node_mute(struct node *n, const char *word, usec_t until_usec, struct now now,
         struct refusal *ret_refusal);
 int node_forget(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+/* Makes a proven native user the contact of its own name; another contact of that name loses it. */
+int node_trust(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+/* @digits: what the other side shows, all 60, blanks ignored. Makes it a contact, too. */
+int node_verify(struct node *n, const char *word, const char *digits, struct now now,
+        struct refusal *ret_refusal);
+/* Binds @name to a proven native user. */
+int node_alias(struct node *n, const char *word, const char *name, struct now now,
+        struct refusal *ret_refusal);
+/* The digits of the pair. */
+int node_fingerprint(const struct node *n, const char *word, char ret[static FINGERPRINT_SIZE],
+        struct refusal *ret_refusal);
+int node_end_session(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+/* We are about to end: all sessions hear it. */
+int node_say_goodbye(struct node *n, struct now now);
 int node_set_username(
         struct node *n, const char *username, struct now now, struct refusal *ret_refusal);
 
@@ -138,17 +166,21 @@ const char *node_username(const struct node *n);
 size_t node_users_online(const struct node *n);
 size_t node_messages_queued(const struct node *n);
 size_t node_links(const struct node *n);
+size_t node_sessions(const struct node *n); /* proven ones */
+/* Somebody else proved our id, at that address: our identity was copied. False: never. */
+bool node_clone(const struct node *n, struct endpoint *ret);
 
 #define WORD_SIZE (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* with the zero byte */
 
 struct user {
         uint64_t number;
-        char name[NAME_SIZE_MAX + 1];
+        char name[NAME_SIZE_MAX + 1]; /* of a contact: the one that is bound to it here */
+        char id[ID_STRING_SIZE];      /* "": classic */
         struct endpoint endpoint;
         enum presence presence;
         usec_t heard_usec; /* realtime, 0 never */
         enum security security;
-        bool blocked, muted, cannot_chat;
+        bool contact, namesake, blocked, muted, cannot_chat;
 };
 /* The users of ListUsers, name by name: memory to be freed by the caller. */
 int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n);
@@ -156,7 +188,8 @@ int node_list_users(const struct node *n, struct now now, struct user **ret, siz
 /* The conversations that @word means for reading: at most @max numbers, newest heard first. */
 int node_find_conversations(const struct node *n, const char *word, struct now now,
         uint64_t *ret_numbers, size_t max, size_t *ret_n, struct refusal *ret_refusal);
-/* The word that answers to this peer now: its name if that is unambiguous, else name@address. @name
+/* The word that answers to this peer now: its name if that is unambiguous, else name#id with as
+ * much of the id as it takes (at least 4 characters), or name@address of a classic peer. @name
  * and @endpoint describe a peer that is no longer known. */
 const char *node_word(const struct node *n, uint64_t number, const char *name,
         const struct endpoint *endpoint, struct now now, char buffer[static WORD_SIZE]);
@@ -165,5 +198,9 @@ const char *node_word(const struct node *n, uint64_t number, const char *name,
  * The end of a turn
  */
 int node_end_turn(struct node *n, struct now now);
+/* Of a received native message in this turn, STORE_EVENT_KNOWN: it is there already. */
+int node_known(struct node *n, uint64_t peer, uint64_t stream_number);
+/* Everything of this turn is on disk. */
+int node_committed(struct node *n, struct now now);
 bool node_next_change(struct node *n, struct change *ret);
 bool node_next_effect(struct node *n, struct effect *ret);

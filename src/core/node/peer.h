@@ -3,8 +3,12 @@
 /*
  * Who we know
  *
- * A classic peer is an address and a name (after case folding); the same name at another address is
- * another peer, several names at one address are several peers. A peer is also a conversation.
+ * A native peer is its id, wherever it is heard and however it calls itself. A classic one is an
+ * address and a name (after case folding); the same name at another address is another peer,
+ * several names at one address are several peers. A peer is also a conversation.
+ *
+ * Three names must not be confused: record.name is what the peer calls itself, record.contact what
+ * a native one is called here, and peer_name() what is shown.
  */
 #include "core/delivery/outbox.h"
 #include "core/discovery/discovery.h"
@@ -12,7 +16,10 @@
 
 #define PEERS_PER_ADDRESS_MAX 32
 
-struct delivery; /* deliver.h: what is under way to a peer */
+#define WHEREABOUTS_MAX 4 /* addresses of a native peer that are tried in turn */
+
+struct delivery; /* node-private.h: what is under way to a classic peer */
+struct native;   /* node-private.h: session and streams of a native peer */
 
 struct peer {
         struct peer_record record;
@@ -22,14 +29,20 @@ struct peer {
         unsigned n_no_key;   /* key exchanges in a row that it did not answer */
         bool is_dirty;       /* the record is to be stored at the end of the turn */
         struct list changed; /* in peers.changed: record or presence */
-        struct table_entry by_number, by_name, by_address;
+        /* by_name: record.name; by_contact and by_id: only while there is one */
+        struct table_entry by_number, by_name, by_address, by_contact, by_id;
         struct outbox outbox;
         struct list waiting; /* in peers.waiting while the outbox is not empty */
         struct delivery *delivery;
+
+        /* native */
+        struct native *native;                        /* NULL: none was ever needed in this run */
+        struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
+                                                         no more */
 };
 
 struct peers {
-        struct table by_number, by_name, by_address;
+        struct table by_number, by_name, by_address, by_contact, by_id;
         struct list changed;
         struct list waiting;
         struct discovery *discovery;
@@ -47,19 +60,30 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
 /* Makes room by forgetting somebody unheard for long who left no trace. 0 and its number, or
  * -ENOBUFS. */
 int peers_evict(struct peers *p, uint64_t *ret_number);
-/* Gives @peer another name, which no other peer of its address has. */
+/* Gives @peer another name; a classic one none that another classic peer of its address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
+/* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
+int peers_bind(struct peers *p, struct peer *peer, const char *contact);
+/* A native peer is somewhere else now. */
+int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to);
 
 struct peer *peers_by_number(const struct peers *p, uint64_t number);
+/* The native one of this id; the contact of this name; the classic one at this address. */
+struct peer *peers_by_id(const struct peers *p, const char *id);
+struct peer *peers_contact(const struct peers *p, const char *name);
 struct peer *peers_at(const struct peers *p, const struct endpoint *e, const char *name);
 /* All of one name, all of one address: start with @previous NULL; NULL ends. */
 struct peer *peers_next_named(const struct peers *p, const char *name, const struct peer *previous);
-/* The one who is present under this name, or NULL when there is none or several (*ret_several, may
- * be NULL). Who announces one id at several addresses is one machine, and stands once: where it was
- * heard within the last seconds, else where it was met first. */
+/* The one who is present and calls itself by this name, or NULL when there is none or several
+ * (*ret_several, may be NULL). No classic one whose successor is known. */
 struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_several);
 struct peer *peers_next_at(
         const struct peers *p, const struct endpoint *e, const struct peer *previous);
+
+/* A native peer was heard here. A new place is tried first, and drives out the last one. */
+void peer_sighted(struct peer *peer, const struct endpoint *at);
+/* The first of its whereabouts was tried in vain: the others come first now. */
+void peer_missed(struct peer *peer);
 
 /* Its record changed and must be stored; or only its presence, to be told. */
 void peer_touch(struct peers *p, struct peer *peer);
@@ -72,11 +96,29 @@ static inline bool peer_is_present(const struct peer *peer)
         return peer->neighbour.presence != PRESENCE_OFFLINE;
 }
 
-/* As far as announcements tell. */
+static inline bool peer_is_native(const struct peer *peer)
+{
+        return peer->record.id[0];
+}
+
+/* TRANSITION */
 static inline bool peer_is_same_machine(const struct peer *a, const struct peer *b)
 {
         return a->record.id[0] && streq(a->record.id, b->record.id);
 }
+
+static inline bool peer_is_contact(const struct peer *peer)
+{
+        return peer->record.contact[0];
+}
+
+static inline const char *peer_name(const struct peer *peer)
+{
+        return peer->record.contact[0] ? peer->record.contact : peer->record.name;
+}
+
+/* What a message to it, or from it, would have. */
+enum security peer_security(const struct peer *peer);
 
 static inline bool peer_is_muted(const struct peer *peer, usec_t real_usec)
 {

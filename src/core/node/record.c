@@ -5,6 +5,10 @@
 static const char *const security_words[N_SECURITIES] = {
         [SECURITY_PLAIN] = "plain",
         [SECURITY_LEGACY] = "legacy",
+        [SECURITY_UNPROVEN] = "unproven",
+        [SECURITY_ENCRYPTED] = "encrypted",
+        [SECURITY_CERTIFIED] = "certified",
+        [SECURITY_VERIFIED] = "verified",
 };
 
 static const char *const message_state_words[N_MESSAGE_STATES] = {

@@ -11,8 +11,10 @@
 #include "base/endpoint.h"
 #include "base/text.h"
 #include "base/usec.h"
+#include "core/crypto/identity.h"
 #include "core/discovery/announce.h"
 #include "core/legacy/memory.h"
+#include "core/session/message.h"
 
 #define TEXT_SIZE_MAX (60 * 1024) /* bytes of one message */
 #define NUMBER_SIZE_MAX 100       /* decimal digits of a private number */
@@ -26,7 +28,11 @@ enum direction {
 /* From the least to the best. */
 enum security {
         SECURITY_PLAIN,
-        SECURITY_LEGACY,
+        SECURITY_LEGACY,    /* classic key exchange: toy cryptography */
+        SECURITY_UNPROVEN,  /* of a user only: announces an id, and has not proven it yet */
+        SECURITY_ENCRYPTED, /* native, the key was pinned when it was first proven */
+        SECURITY_CERTIFIED, /* the ledger binds the name to this key */
+        SECURITY_VERIFIED,  /* a person compared fingerprints */
         N_SECURITIES,
 };
 
@@ -48,20 +54,37 @@ const char *message_state_word(enum message_state s);
 const char *presence_word(enum presence p);
 int security_from_word(const char *word);
 
-/* A peer whom we know, which is also a conversation: one row per address and folded name. */
+/*
+ * A peer whom we know, which is also a conversation.
+ *
+ * With an id it is native: one row per id, wherever it is and whatever it is called; nothing leaves
+ * for it but in a session that proved this id. Without one it is classic: one row per address and
+ * folded name.
+ */
 struct peer_record {
-        uint64_t number; /* given by the node from 1, never used again */
-        char name[NAME_SIZE_MAX + 1];
-        struct endpoint endpoint; /* where it takes connections of the classic dialect */
-        uint16_t second_port;     /* where it takes those of the second; 0: never heard there */
-        bool heard_classic;       /* ever heard on UDP 6000 */
-        char id[ID_STRING_SIZE];  /* that it announces, so it is one of ours, or ""; proves nothing
-                                   */
+        uint64_t number;              /* given by the node from 1, never used again */
+        char name[NAME_SIZE_MAX + 1]; /* native: of its last session; announced, until proven */
+        struct endpoint endpoint;     /* where it takes connections: native: last proven there, or
+                                         announced, until proven */
         bool cannot_chat;
         usec_t heard_usec; /* realtime, 0 never */
         bool blocked;
         usec_t muted_until_usec; /* realtime, 0 not muted, USEC_INFINITY until unmuted */
         bool has_history;        /* has, or had, messages: its row is kept */
+
+        /* native */
+        char id[ID_STRING_SIZE]; /* "": classic */
+        bool is_proven;          /* at least once: */
+        uint8_t key[PUBLIC_KEY_SIZE];
+        char contact[NAME_SIZE_MAX + 1]; /* the name that is bound to it here; "": no contact */
+        bool is_verified;                /* a contact whose fingerprint a person compared */
+        bool is_warned_of;               /* that it bears the name of a contact was told */
+
+        /* classic */
+        uint16_t second_port; /* where it takes connections of the second dialect; 0: never heard */
+        bool heard_classic;   /* ever heard on UDP 6000 */
+        uint64_t successor;   /* number of the native peer that it turned out to be: what waits in
+                                 this conversation goes there; 0: none */
         struct legacy_memory memory;
 };
 
@@ -79,6 +102,11 @@ struct message_record {
         size_t size;
         char number[NUMBER_SIZE_MAX + 1]; /* the user's own private number while queued, or "" */
         uint64_t sequence;                /* given by the store; 0 in a change */
+
+        /* Received from a native peer; in changes only. A second message of this conversation with
+         * the same origin is not stored, but told by STORE_EVENT_KNOWN. */
+        uint64_t stream_number; /* 0: not native */
+        struct ulid origin;     /* the sender's id of the message */
 };
 
 /* A message that waits for its peer, without its text. */
@@ -89,6 +117,26 @@ struct queued_record {
         size_t size;
         size_t size_sent; /* bytes of text that already went, in whole parts */
         char number[NUMBER_SIZE_MAX + 1];
+        uint64_t stream_number; /* in the stream to a native peer, 0: none yet */
+};
+
+/* The stream to a native peer (core/delivery/stream.h): one row per peer. */
+struct stream_record {
+        uint64_t peer;
+        uint64_t stream, given, oldest;
+};
+
+/* How far a stream from a native peer was taken: one row per peer and stream. */
+struct mark_record {
+        uint64_t peer;
+        uint64_t stream, number;
+};
+
+/* A message of such a stream that was refused. */
+struct refused_record {
+        uint64_t peer;
+        uint64_t stream, number;
+        enum refused reason;
 };
 
 enum change_type {
@@ -97,10 +145,16 @@ enum change_type {
         CHANGE_MESSAGE,   /* message: a new row, in the queue if its state is queued */
         CHANGE_STATE,     /* state: of a sent message; everything but queued ends the waiting */
         CHANGE_PROGRESS,  /* progress: a part of a queued message went out */
+        CHANGE_NUMBER,    /* numbered: a queued message got, or lost, its number in a stream */
+        CHANGE_STREAM,    /* stream */
+        CHANGE_MARK,      /* mark; its refusals up to number - STREAM_WINDOW are forgotten */
+        CHANGE_MARK_GONE, /* mark: forgotten, with its refusals; number means nothing */
+        CHANGE_REFUSED,   /* refused */
         CHANGE_FORGET,    /* number: delete the conversation's key and rows */
         CHANGE_USERNAME,  /* text */
         CHANGE_PRESENCE,  /* presence: nothing to keep but when it was heard; for the signal */
         CHANGE_WARNING,   /* warning: nothing to keep; for journal and signal */
+        CHANGE_SESSION,   /* session: nothing to keep; for the journal */
 };
 
 struct change_state {
@@ -119,9 +173,18 @@ struct change_presence {
 };
 
 struct change_warning {
-        const char *kind;     /* "Limit", "Undecryptable", ... */
+        const char *kind;     /* "Limit", "Undecryptable", "Namesake", "KeyChanged", "Clone" */
         const char *user;     /* or "" */
         const char *sentence; /* what happened and what to do */
+};
+
+/* A session began or ended. */
+struct change_session {
+        const char *user; /* the word by which it can be named, or "" when it was never proven */
+        struct endpoint endpoint;
+        const char *what; /* a word: "proven", "replaced", "goodbye", "idle", "lost", ... */
+        bool is_ours;     /* we dialled */
+        struct flow sent, received;
 };
 
 /* Pointers belong to the node and stay valid until its next node_next_change(). */
@@ -136,8 +199,16 @@ struct change {
                         struct ulid id;
                         size_t size_sent;
                 } progress;
+                struct {
+                        struct ulid id;
+                        uint64_t number; /* 0: none any more */
+                } numbered;
+                struct stream_record stream;
+                struct mark_record mark;
+                struct refused_record refused;
                 const char *text;
                 struct change_presence presence;
                 struct change_warning warning;
+                struct change_session session;
         };
 };
