@@ -80,6 +80,7 @@ def what_we_announce():
     assert_equal((obj["ip"], obj["port"], obj["ip_address"]), (US, 6001, US))
     assert_equal(obj["id"], ece.get("Id"))
     assert_equal(obj["uuid"], obj["id"])
+    assert_equal(obj["p2pchat"], 1)
 
 
 @test

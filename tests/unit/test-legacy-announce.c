@@ -126,7 +126,7 @@ TEST(what_we_say)
 
         ASSERT_OK(legacy_encode_announce(DIALECT_CLASSIC, &a, &ip, true, text, &size));
         ASSERT_STREQ(text, "{\"username\":\"Ece\",\"ip\":\"192.168.1.7\",\"port\":6001,\"id\":\"" ID
-                           "\",\"ip_address\":\"192.168.1.7\",\"uuid\":\"" ID "\"}");
+                           "\",\"p2pchat\":1,\"ip_address\":\"192.168.1.7\",\"uuid\":\"" ID "\"}");
         ASSERT_EQ(size, strlen(text));
         ASSERT_OK(decode(text, &back));
         ASSERT_STREQ(back.username, "Ece");
@@ -134,8 +134,8 @@ TEST(what_we_say)
         ASSERT_FALSE(back.has_uuid);
 
         ASSERT_OK(legacy_encode_announce(DIALECT_CLASSIC, &a, &ip, false, text, &size));
-        ASSERT_STREQ(text,
-                "{\"username\":\"Ece\",\"ip\":\"192.168.1.7\",\"port\":6001,\"id\":\"" ID "\"}");
+        ASSERT_STREQ(text, "{\"username\":\"Ece\",\"ip\":\"192.168.1.7\",\"port\":6001,\"id\":\"" ID
+                           "\",\"p2pchat\":1}");
         /* Its listeners die when one of the first three is missing. */
         ASSERT_OK(legacy_encode_announce(DIALECT_SECOND, &a, &ip, true, text, &size));
         ASSERT_STREQ(text,
@@ -143,6 +143,41 @@ TEST(what_we_say)
         a.id[0] = 0;
         ASSERT_OK(legacy_encode_announce(DIALECT_SECOND, &a, &ip, false, text, &size));
         ASSERT_STREQ(text, "{\"username\":\"Ece\",\"ip\":\"192.168.1.7\",\"port\":6001}");
+        /* Who has no identity does not ask for sessions. */
+        ASSERT_OK(legacy_encode_announce(DIALECT_CLASSIC, &a, &ip, true, text, &size));
+        ASSERT_STREQ(text, "{\"username\":\"Ece\",\"ip\":\"192.168.1.7\",\"port\":6001,"
+                           "\"ip_address\":\"192.168.1.7\"}");
+}
+
+TEST(ours_by_ipv6)
+{
+        struct announce a = { .username = "Ece", .id = ID, .port = 6001 };
+        char text[ANNOUNCE_SIZE_MAX + 1];
+        struct endpoint ip;
+        size_t size;
+
+        ASSERT_OK(endpoint_parse("fe80::1%7", 1, &ip));
+        ASSERT_OK(legacy_encode_announce(DIALECT_CLASSIC, &a, &ip, true, text, &size));
+        ASSERT_STREQ(text, "{\"username\":\"Ece\",\"ip\":\"fe80::1\",\"port\":6001,\"id\":\"" ID
+                           "\",\"p2pchat\":1}");
+}
+
+/* The id alone decides; what else they understand is told in the session. */
+TEST(any_version_of_ours)
+{
+        static const char *const more[] = { "", ",\"p2pchat\":1", ",\"p2pchat\":2",
+                ",\"p2pchat\":4294967296", ",\"p2pchat\":\"1\"", ",\"p2pchat\":{\"v\":[3]}" };
+
+        for (size_t i = 0; i < ELEMENTSOF(more); i++) {
+                char text[256];
+                struct announce a;
+
+                (void)snprintf(text, sizeof text,
+                        "{\"username\":\"Ece\",\"port\":6001,\"id\":\"" ID "\"%s}", more[i]);
+                ASSERT_OK(decode(text, &a));
+                ASSERT_STREQ(a.id, ID);
+                ASSERT_EQ(a.port, 6001);
+        }
 }
 
 TEST(ours_is_short)

@@ -73,27 +73,44 @@ int legacy_decode_announce(
         return 0;
 }
 
+/* Members that only native peers understand. */
+static void format_native(enum dialect dialect, const struct announce *a, char *buffer, size_t size)
+{
+        buffer[0] = 0;
+        if (a->id[0])
+                (void)snprintf(buffer, size, ",\"id\":\"%s\"%s", a->id,
+                        dialect == DIALECT_CLASSIC ? ",\"p2pchat\":1" : "");
+}
+
+/* Members that some listeners of the first dialect insist on; they know IPv4 alone. */
+static void format_compat(const struct announce *a, const char *address, char *buffer, size_t size)
+{
+        size_t n;
+
+        n = (size_t)snprintf(buffer, size, ",\"ip_address\":\"%s\"", address);
+        if (a->id[0])
+                (void)snprintf(buffer + n, size - n, ",\"uuid\":\"%s\"", a->id);
+}
+
 /* Our own values need no escapes: a valid username, numbers, an id. */
 int legacy_encode_announce(enum dialect dialect, const struct announce *a,
         const struct endpoint *ip, bool compat, char buffer[static ANNOUNCE_SIZE_MAX + 1],
         size_t *ret_size)
 {
-        char address[ENDPOINT_STRING_MAX], id[ID_STRING_SIZE + 16] = "", more[160] = "";
+        char address[ENDPOINT_STRING_MAX], native[ID_STRING_SIZE + 32], more[160] = "";
+        struct endpoint plain = *ip;
         int n;
 
         assert(username_is_valid(a->username));
 
-        endpoint_format_address(ip, address);
-        if (a->id[0])
-                (void)snprintf(id, sizeof id, ",\"id\":\"%s\"", a->id);
-        if (compat && dialect == DIALECT_CLASSIC && a->id[0])
-                (void)snprintf(more, sizeof more, ",\"ip_address\":\"%s\",\"uuid\":\"%s\"", address,
-                        a->id);
-        else if (compat && dialect == DIALECT_CLASSIC)
-                (void)snprintf(more, sizeof more, ",\"ip_address\":\"%s\"", address);
+        plain.scope = 0; /* the number of our interface means nothing to others */
+        endpoint_format_address(&plain, address);
+        format_native(dialect, a, native, sizeof native);
+        if (compat && dialect == DIALECT_CLASSIC && ip->family != ENDPOINT_IPV6)
+                format_compat(a, address, more, sizeof more);
         n = snprintf(buffer, ANNOUNCE_SIZE_MAX + 1,
                 "{\"username\":\"%s\",\"ip\":\"%s\",\"port\":%u%s%s}", a->username, address,
-                a->port, id, more);
+                a->port, native, more);
         assert(n > 0 && n <= ANNOUNCE_SIZE_MAX);
         *ret_size = (size_t)n;
         return 0;
