@@ -3,8 +3,8 @@
  * Pages of history, and searching in slices
  *
  * A page is read while its reply is written. A search opens texts one by one, so it looks at a
- * slice of rows per turn of the loop and lets others come in between; of one uid, one search runs
- * at a time and the others wait for it.
+ * slice of rows at a time and lets others come in between (chore.h); of one uid, one search runs at
+ * a time and the others wait for it.
  */
 #include "bus/names.h"
 #include "daemon/bus-private.h"
@@ -203,8 +203,10 @@ static struct search *search_free(struct search *s)
 
 void bus_searches_wake(struct bus *b)
 {
-        (void)sd_event_source_set_enabled(
-                b->search_source, list_is_empty(&b->searches) ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+        if (list_is_empty(&b->searches))
+                chore_sleep(&b->search_chore);
+        else
+                chore_wake(&b->search_chore);
 }
 
 void bus_searches_forget(struct bus *b, const struct caller *c)
@@ -257,7 +259,7 @@ static bool search_step(struct search *s)
 }
 
 /* One slice of each uid's search. Whoever cannot run yet is woken when he can. */
-static int on_search(sd_event_source *source, void *userdata)
+static bool search_slice(void *userdata)
 {
         struct bus *b = userdata;
         bool again = false;
@@ -271,9 +273,7 @@ static int on_search(sd_event_source *source, void *userdata)
                 if (!search_step(s))
                         search_free(s);
         }
-        if (again)
-                bus_searches_wake(b);
-        return 0;
+        return again;
 }
 
 static int search_new(struct bus *b, sd_bus_message *call, struct caller *caller, const char *text,
@@ -352,8 +352,5 @@ int bus_search_history(sd_bus_message *call, void *userdata, sd_bus_error *error
 
 int bus_searches_start(struct bus *b)
 {
-        int r;
-
-        r = sd_event_add_defer(b->manager->event, &b->search_source, on_search, b);
-        return r < 0 ? r : sd_event_source_set_enabled(b->search_source, SD_EVENT_OFF);
+        return chore_start(&b->search_chore, b->manager, search_slice, b);
 }

@@ -17,6 +17,7 @@
 #include "bus/errors.h"
 #include "core/node/node.h"
 #include "daemon/bus.h"
+#include "daemon/chore.h"
 #include "daemon/manager.h"
 
 #define CALLERS_IDLE_MAX 128
@@ -64,7 +65,7 @@ struct bus {
         struct list done;   /* of struct held: answered when the turn is committed */
 
         struct list searches; /* of struct search, bus-history.c */
-        sd_event_source *search_source;
+        struct chore search_chore;
 
         unsigned changed;                     /* enum changed_property */
         size_t users_online, messages_queued; /* as they were told last */

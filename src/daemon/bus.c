@@ -231,7 +231,7 @@ struct bus *bus_free(struct bus *b)
                 b->connection = sd_bus_close_unref(b->connection);
         }
         bus_signals_done(b);
-        sd_event_source_disable_unref(b->search_source);
+        chore_done(&b->search_chore);
         sd_event_source_disable_unref(b->retry);
         free(b);
         return NULL;

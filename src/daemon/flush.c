@@ -135,7 +135,7 @@ int manager_flush(struct manager *m)
                          event.type == STORE_EVENT_STATE;
         }
         if (history_log_flush(m->memory.log, m->now) && !stopping)
-                (void)sd_event_source_set_enabled(m->log_source, SD_EVENT_ONESHOT);
+                chore_wake(&m->log_chore);
 
         while (r >= 0 && node_next_effect(m->node, &effect))
                 if (!stopping || effect.type == EFFECT_REPLY)

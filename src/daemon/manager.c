@@ -88,13 +88,14 @@ static int on_load(sd_event_source *s, void *userdata)
         return sd_event_source_set_enabled(s, l->n > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static int on_log(sd_event_source *s, void *userdata)
+static bool log_slice(void *userdata)
 {
         struct manager *m = userdata;
         bool more = history_log_flush(m->memory.log, manager_now(m));
 
-        m->n_inputs++; /* the store keeps with the next commit how far the file has come */
-        return sd_event_source_set_enabled(s, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        if (!more)
+                m->n_inputs++; /* with the next commit the store keeps how far the file has come */
+        return more;
 }
 
 static int on_expire(sd_event_source *s, uint64_t usec, void *userdata)
@@ -203,7 +204,7 @@ static int add_sources(struct manager *m)
         if (r >= 0)
                 r = sd_event_source_set_enabled(m->load_source, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_defer(m->event, &m->log_source, on_log, m);
+                r = chore_start(&m->log_chore, m, log_slice, m);
         if (r >= 0 && m->memory.age_max_usec != USEC_INFINITY)
                 r = sd_event_add_time(
                         m->event, &m->expire_timer, CLOCK_REALTIME, 0, USEC_PER_SEC, on_expire, m);
@@ -416,7 +417,7 @@ struct manager *manager_free(struct manager *m)
         sd_event_source_unref(m->node_timer);
         sd_event_source_unref(m->expire_timer);
         sd_event_source_unref(m->load_source);
-        sd_event_source_unref(m->log_source);
+        chore_done(&m->log_chore);
         sd_event_unref(m->event);
         log_setup(NULL);
         journal_free(m->journal);

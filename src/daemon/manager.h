@@ -14,6 +14,7 @@
 #include <systemd/sd-event.h>
 
 #include "core/node/node.h"
+#include "daemon/chore.h"
 #include "daemon/datagram.h"
 #include "daemon/link.h"
 #include "daemon/listener.h"
@@ -60,7 +61,7 @@ struct manager {
         sd_event_source *node_timer;   /* node_deadline() */
         sd_event_source *expire_timer; /* messages grow too old */
         sd_event_source *load_source;
-        sd_event_source *log_source; /* the log file has to catch up */
+        struct chore log_chore; /* the log file has to catch up */
 };
 
 /* All of these log what goes wrong. 0, MEMORY_REFUSED, or negative errno. */
