@@ -55,7 +55,7 @@ static int append_own_word(sd_bus_message *reply, const struct manager *m)
 
 static int append_sockets(sd_bus_message *reply, const struct manager *m)
 {
-        char text[64] = "";
+        char text[80] = "";
         size_t used;
 
         used = (size_t)snprintf(text, sizeof text, "TCP %d", ENDPOINT_PORT_DEFAULT);
@@ -63,6 +63,9 @@ static int append_sockets(sd_bus_message *reply, const struct manager *m)
                 if (m->datagrams.own[i].fd >= 0)
                         used += (size_t)snprintf(
                                 text + used, sizeof text - used, ", UDP %u", datagrams_port(i));
+        if (m->datagrams.ipv6.fd >= 0)
+                (void)snprintf(text + used, sizeof text - used, ", UDP %u (IPv6)",
+                        datagrams_port(DIALECT_CLASSIC));
         return append_text(reply, "sockets", text);
 }
 

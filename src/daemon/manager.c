@@ -348,7 +348,8 @@ static int start_sockets(struct manager *m)
         r = listener_start(&m->listener, &passed[PASSED_CHAT]);
         if (r < 0)
                 goto finish;
-        r = datagrams_start(&m->datagrams, &passed[PASSED_ANNOUNCE], &passed[PASSED_SECOND]);
+        r = datagrams_start(&m->datagrams, &passed[PASSED_ANNOUNCE], &passed[PASSED_ANNOUNCE6],
+                &passed[PASSED_SECOND]);
 finish:
         for (size_t i = 0; i < N_PASSED_SOCKETS; i++)
                 fd_close(passed[i]);

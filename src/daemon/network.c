@@ -25,26 +25,47 @@ static bool is_wanted(const struct config_words *wanted, const char *name)
         return wanted->n == 0;
 }
 
-static bool is_announced_from(const struct interface *list, size_t n, uint32_t index)
+static bool is_announced_from(
+        const struct interface *list, size_t n, const struct interface_address *a)
 {
         for (size_t i = 0; i < n; i++)
-                if (list[i].index == index && list[i].n_broadcast > 0)
+                if (list[i].index == a->index && list[i].n_broadcast > 0 &&
+                        list[i].address.family == a->address.family)
                         return true;
         return false;
 }
 
-/* Once per interface, however many addresses it has. */
+/* Once per interface and family, however many addresses it has. */
 static bool announces(const struct config *config, const struct interface_address *a,
         const struct interface *list, size_t n)
 {
-        return a->is_up && a->can_broadcast && !a->is_loopback &&
-               is_wanted(&config->interfaces, a->name) && !is_announced_from(list, n, a->index);
+        bool is_ipv6 = a->address.family == ENDPOINT_IPV6;
+
+        return a->is_up && (is_ipv6 ? a->can_multicast : a->can_broadcast) && !a->is_loopback &&
+               is_wanted(&config->interfaces, a->name) && !is_announced_from(list, n, a);
+}
+
+/* Link-local addresses are those with a scope. No other one of IPv6 is of use: on that, we know
+ * ourselves by our id. */
+static bool is_of_use(const struct interface_address *a, bool ipv6)
+{
+        return a->address.family == ENDPOINT_IPV4 || (ipv6 && a->address.scope != 0);
+}
+
+static struct endpoint destination(const struct interface_address *a)
+{
+        struct endpoint group = DATAGRAMS_GROUP;
+
+        if (a->address.family == ENDPOINT_IPV4)
+                return BROADCAST;
+        group.scope = a->index;
+        return group;
 }
 
 /* What the configuration names goes where the routing table says: interface 0. */
 static size_t add_directed(const struct config *config, struct interface *list, size_t n)
 {
-        size_t n_own = n;
+        size_t n_own = n > 0 && list[0].address.family == ENDPOINT_IPV4 ? n : 0;
 
         for (size_t i = 0; i < config->broadcast.n && n_own > 0; i++) {
                 struct interface *last = &list[n - 1];
@@ -62,6 +83,8 @@ static int compare(const void *a, const void *b)
 {
         const struct interface *x = a, *y = b;
 
+        if (x->address.family != y->address.family)
+                return x->address.family == ENDPOINT_IPV4 ? -1 : 1;
         /* Those that announce first, so that these are kept when there are too many. */
         if ((x->n_broadcast > 0) != (y->n_broadcast > 0))
                 return x->n_broadcast > 0 ? -1 : 1;
@@ -70,19 +93,19 @@ static int compare(const void *a, const void *b)
         return memcmp(&x->address, &y->address, sizeof x->address);
 }
 
-static size_t choose(const struct config *config, const struct interface_address *all, size_t n_all,
-        struct interface *list)
+static size_t choose(const struct config *config, bool ipv6, const struct interface_address *all,
+        size_t n_all, struct interface *list)
 {
         size_t n = 0;
 
         for (size_t i = 0; i < n_all; i++) {
                 struct interface *to = &list[n];
 
-                if (all[i].address.family != ENDPOINT_IPV4)
+                if (!is_of_use(&all[i], ipv6))
                         continue;
                 *to = (struct interface){ .index = all[i].index, .address = all[i].address };
                 if (announces(config, &all[i], list, n))
-                        to->broadcast[to->n_broadcast++] = BROADCAST;
+                        to->broadcast[to->n_broadcast++] = destination(&all[i]);
                 n++;
         }
         qsort(list, n, sizeof *list, compare);
@@ -133,6 +156,7 @@ static int look(struct network *n, bool *ret_changed)
 {
         const struct config *config = &n->manager->config;
         const struct endpoint *bind = &n->manager->settings->bind;
+        bool ipv6 = n->manager->datagrams.ipv6.fd >= 0;
         _cleanup_(freep)
         struct interface_address *all = NULL;
         _cleanup_(freep)
@@ -146,7 +170,7 @@ static int look(struct network *n, bool *ret_changed)
         list = calloc(n_all + config->broadcast.n + 1, sizeof *list);
         if (!list)
                 return -ENOMEM;
-        n_list = bind->family == ENDPOINT_NONE ? choose(config, all, n_all, list)
+        n_list = bind->family == ENDPOINT_NONE ? choose(config, ipv6, all, n_all, list)
                                                : choose_bound(bind, all, n_all, list);
 
         *ret_changed = !is_known(n, list, n_list);
@@ -160,6 +184,7 @@ static int tell(struct network *n)
 {
         struct manager *m = n->manager;
 
+        datagrams_listen(&m->datagrams, n->interfaces, n->n_interfaces);
         return manager_take(
                 m, node_network(m->node, n->interfaces, n->n_interfaces, manager_now(m)));
 }

@@ -3,9 +3,9 @@
 /*
  * Our addresses, and where announcements go from them: at start and whenever that changes
  *
- * One announcement to 255.255.255.255 from each interface that can broadcast; [Lan] Interfaces=
- * chooses among them, [Lan] Broadcast= adds directed addresses. Bound to one address, there is that
- * one alone.
+ * One announcement to 255.255.255.255 from each interface that can broadcast, and one to the group
+ * of native peers from each that has a link-local address of IPv6; [Lan] Interfaces= chooses among
+ * them, [Lan] Broadcast= adds directed addresses. Bound to one address, there is that one alone.
  */
 #include <systemd/sd-event.h>
 

@@ -13,12 +13,29 @@ static socklen_t address_size(const struct sockaddr *a)
         return a->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
-/* 0, or -EAFNOSUPPORT for what is not an address of the Internet. */
+/* Nothing can be sent from an address of IPv6 before it was seen that no other machine has it. */
+static bool is_usable(const struct endpoint *e)
+{
+        struct sockaddr_storage a;
+        socklen_t size = socket_address_make(e, &a);
+        bool usable;
+        int fd;
+
+        if (e->family != ENDPOINT_IPV6)
+                return true;
+        fd = socket(a.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        usable = fd >= 0 && bind(fd, (struct sockaddr *)&a, size) >= 0;
+        fd_close(fd);
+        return usable;
+}
+
+/* 0, or -EAFNOSUPPORT for what is not an address of the Internet, or not ours yet. */
 static int describe(const struct ifaddrs *i, struct interface_address *ret)
 {
         struct interface_address a = {
                 .is_loopback = i->ifa_flags & IFF_LOOPBACK,
                 .can_broadcast = i->ifa_flags & IFF_BROADCAST,
+                .can_multicast = i->ifa_flags & IFF_MULTICAST,
                 .is_up = (i->ifa_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING),
         };
         size_t size = strcspn(i->ifa_name, ":"); /* "eth0:1" is a second address of eth0 */
@@ -34,8 +51,8 @@ static int describe(const struct ifaddrs *i, struct interface_address *ret)
                         i->ifa_broadaddr, address_size(i->ifa_broadaddr), &a.broadcast);
         memcpy(a.name, i->ifa_name, MIN(size, sizeof a.name - 1));
         a.index = if_nametoindex(a.name);
-        if (a.index == 0)
-                return -EAFNOSUPPORT; /* it has just gone */
+        if (a.index == 0 || !is_usable(&a.address))
+                return -EAFNOSUPPORT;
         *ret = a;
         return 0;
 }

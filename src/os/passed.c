@@ -8,12 +8,14 @@
 
 static const struct {
         const char *name;
+        int family;
         int type;
         int listening; /* -1: does not matter */
 } kinds[N_PASSED_SOCKETS] = {
-        [PASSED_CHAT] = { "chat", SOCK_STREAM, 1 },
-        [PASSED_ANNOUNCE] = { "announce", SOCK_DGRAM, -1 },
-        [PASSED_SECOND] = { "second", SOCK_DGRAM, -1 },
+        [PASSED_CHAT] = { "chat", AF_UNSPEC, SOCK_STREAM, 1 },
+        [PASSED_ANNOUNCE] = { "announce", AF_INET, SOCK_DGRAM, -1 },
+        [PASSED_ANNOUNCE6] = { "announce6", AF_INET6, SOCK_DGRAM, -1 },
+        [PASSED_SECOND] = { "second", AF_INET, SOCK_DGRAM, -1 },
 };
 
 /* What @fd named @name is, or a negative number. */
@@ -21,7 +23,7 @@ static int recognise(int fd, const char *name)
 {
         for (int i = 0; i < N_PASSED_SOCKETS; i++)
                 if (streq(name, kinds[i].name) &&
-                        sd_is_socket(fd, AF_UNSPEC, kinds[i].type, kinds[i].listening) > 0)
+                        sd_is_socket(fd, kinds[i].family, kinds[i].type, kinds[i].listening) > 0)
                         return i;
         return -EINVAL;
 }

@@ -86,8 +86,8 @@ static int open_bound(int type, const struct endpoint *at, bool reuse, int *ret_
         if (fd < 0)
                 return -errno;
         if (a.ss_family == AF_INET6) {
-                /* All addresses means those of IPv4 too. */
-                r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+                /* All addresses means those of IPv4 too, for connections. */
+                r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, type == SOCK_DGRAM);
                 if (r < 0)
                         return r;
         }
@@ -166,6 +166,22 @@ int socket_unsent(int fd)
         return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
 
+/* Without IPV6_MULTICAST_ALL a socket hears all groups that any program of this machine joined. */
+static int prepare_family(int fd)
+{
+        int family, r;
+        socklen_t size = sizeof family;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0)
+                return -errno;
+        if (family == AF_INET6) {
+                r = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+                return r < 0 ? r : set_option(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+        }
+        r = set_option(fd, SOL_SOCKET, SO_BROADCAST, 1);
+        return r < 0 ? r : set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
 int socket_prepare_datagram(int fd)
 {
         int r;
@@ -173,11 +189,7 @@ int socket_prepare_datagram(int fd)
         r = fd_set_nonblocking(fd);
         if (r == 0)
                 r = fd_set_cloexec(fd);
-        if (r == 0)
-                r = set_option(fd, SOL_SOCKET, SO_BROADCAST, 1);
-        if (r == 0)
-                r = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-        return r;
+        return r < 0 ? r : prepare_family(fd);
 }
 
 int socket_datagram(const struct endpoint *at, bool shared, int *ret_fd)
@@ -186,8 +198,6 @@ int socket_datagram(const struct endpoint *at, bool shared, int *ret_fd)
         int fd = -EBADF;
         int r;
 
-        if (at->family == ENDPOINT_IPV6)
-                return -EAFNOSUPPORT;
         r = open_bound(SOCK_DGRAM, at, shared, &fd);
         if (r == 0)
                 r = socket_prepare_datagram(fd);
@@ -197,16 +207,62 @@ int socket_datagram(const struct endpoint *at, bool shared, int *ret_fd)
         return 0;
 }
 
+static int change_membership(int fd, int option, const struct endpoint *group, uint32_t interface)
+{
+        struct ipv6_mreq request = { .ipv6mr_interface = interface };
+
+        memcpy(&request.ipv6mr_multiaddr, group->address, sizeof request.ipv6mr_multiaddr);
+        return setsockopt(fd, IPPROTO_IPV6, option, &request, sizeof request) < 0 ? -errno : 0;
+}
+
+int socket_join(int fd, const struct endpoint *group, uint32_t interface)
+{
+        return change_membership(fd, IPV6_ADD_MEMBERSHIP, group, interface);
+}
+
+int socket_leave(int fd, const struct endpoint *group, uint32_t interface)
+{
+        return change_membership(fd, IPV6_DROP_MEMBERSHIP, group, interface);
+}
+
 union packet_info {
         struct cmsghdr header;
-        uint8_t space[CMSG_SPACE(sizeof(struct in_pktinfo))];
+        uint8_t space[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 };
+
+static void set_control(struct msghdr *m, int level, int type, const void *info, size_t size)
+{
+        struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+        c->cmsg_level = level;
+        c->cmsg_type = type;
+        c->cmsg_len = CMSG_LEN(size);
+        memcpy(CMSG_DATA(c), info, size);
+        m->msg_controllen = CMSG_SPACE(size);
+}
+
+/* Where a datagram leaves: interface and address. */
+static void set_packet_info(
+        struct msghdr *m, int family, uint32_t interface, const struct endpoint *from)
+{
+        struct in6_pktinfo v6 = { .ipi6_ifindex = interface };
+        struct in_pktinfo v4 = { .ipi_ifindex = (int)interface };
+
+        if (family == AF_INET6) {
+                if (from && from->family == ENDPOINT_IPV6)
+                        memcpy(&v6.ipi6_addr, from->address, sizeof v6.ipi6_addr);
+                set_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof v6);
+                return;
+        }
+        if (from && from->family == ENDPOINT_IPV4)
+                memcpy(&v4.ipi_spec_dst, from->address, sizeof v4.ipi_spec_dst);
+        set_control(m, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
+}
 
 int socket_send_datagram(int fd, uint32_t interface, const struct endpoint *from,
         const struct endpoint *to, const void *data, size_t size)
 {
         union packet_info control = {};
-        struct in_pktinfo info = { .ipi_ifindex = (int)interface };
         struct sockaddr_storage a;
         struct iovec iov = { .iov_base = (void *)data, .iov_len = size };
         struct msghdr m = {
@@ -217,24 +273,32 @@ int socket_send_datagram(int fd, uint32_t interface, const struct endpoint *from
                 .msg_control = &control,
                 .msg_controllen = sizeof control,
         };
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
-        if (a.ss_family != AF_INET)
-                return -EAFNOSUPPORT;
-        if (from && from->family == ENDPOINT_IPV4)
-                memcpy(&info.ipi_spec_dst, from->address, sizeof info.ipi_spec_dst);
-        c->cmsg_level = IPPROTO_IP;
-        c->cmsg_type = IP_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof info);
-        memcpy(CMSG_DATA(c), &info, sizeof info);
+        set_packet_info(&m, a.ss_family, interface, from);
         return sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The interface that it came in by. */
+static uint32_t packet_interface(struct msghdr *m)
+{
+        struct in6_pktinfo v6;
+        struct in_pktinfo v4;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+                if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+                        memcpy(&v4, CMSG_DATA(c), sizeof v4);
+                        return (uint32_t)v4.ipi_ifindex;
+                } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+                        memcpy(&v6, CMSG_DATA(c), sizeof v6);
+                        return v6.ipi6_ifindex;
+                }
+        return 0;
 }
 
 ssize_t socket_receive_datagram(int fd, void *data, size_t size, struct endpoint *ret_from,
         uint32_t *ret_interface, size_t *ret_whole)
 {
         union packet_info control;
-        struct in_pktinfo info = {};
         struct sockaddr_storage a;
         struct iovec iov = { .iov_base = data, .iov_len = size };
         struct msghdr m = {
@@ -251,13 +315,10 @@ ssize_t socket_receive_datagram(int fd, void *data, size_t size, struct endpoint
         n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
         if (n < 0)
                 return -errno;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-                if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-                        memcpy(&info, CMSG_DATA(c), sizeof info);
         r = socket_address_parse((struct sockaddr *)&a, m.msg_namelen, ret_from);
         if (r < 0)
                 return r;
-        *ret_interface = (uint32_t)info.ipi_ifindex;
+        *ret_interface = packet_interface(&m);
         if (ret_whole)
                 *ret_whole = (size_t)n;
         return (ssize_t)MIN((size_t)n, size);

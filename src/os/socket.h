@@ -3,8 +3,8 @@
 /*
  * Sockets: bound, passed, connected; and the addresses of this machine
  *
- * All descriptors are non-blocking and close-on-exec. Datagrams are IPv4: the classic dialects know
- * nothing else.
+ * All descriptors are non-blocking and close-on-exec. A socket for datagrams is of one family,
+ * while one that listens for connections at all addresses takes both.
  */
 #include <net/if.h>
 #include <sys/socket.h>
@@ -35,10 +35,16 @@ int socket_unsent(int fd);
  * UDP
  */
 /* @at with family ENDPOINT_NONE: its port on all IPv4 addresses. @shared: others may be bound to
- * the same (for a socket at a broadcast address). 0 or -errno. */
+ * the same (for a socket at a broadcast address). 0 or -errno; -EAFNOSUPPORT or -EADDRNOTAVAIL when
+ * this machine has no IPv6. */
 int socket_datagram(const struct endpoint *at, bool shared, int *ret_fd);
-/* Makes a passed one equal to one of socket_datagram(): flags, SO_BROADCAST, IP_PKTINFO. */
+/* Makes a passed one equal to one of socket_datagram(): flags, broadcasts, and that the interface
+ * of a datagram is told. */
 int socket_prepare_datagram(int fd);
+/* Hears, or no longer hears, what is sent to a multicast group of IPv6 on one interface. 0 or
+ * -errno: -EADDRINUSE when it does already, -EADDRNOTAVAIL when it does not. */
+int socket_join(int fd, const struct endpoint *group, uint32_t interface);
+int socket_leave(int fd, const struct endpoint *group, uint32_t interface);
 /* @interface: index, or 0 for what the routing table says; @from: source address, may be NULL.
  * 0 or -errno. */
 int socket_send_datagram(int fd, uint32_t interface, const struct endpoint *from,
@@ -52,9 +58,10 @@ ssize_t socket_receive_datagram(int fd, void *data, size_t size, struct endpoint
  * Passed by the service manager
  */
 enum passed_socket {
-        PASSED_CHAT,     /* "chat": TCP */
-        PASSED_ANNOUNCE, /* "announce": UDP */
-        PASSED_SECOND,   /* "second": UDP */
+        PASSED_CHAT,      /* "chat": TCP */
+        PASSED_ANNOUNCE,  /* "announce": UDP */
+        PASSED_ANNOUNCE6, /* "announce6": UDP, IPv6 alone */
+        PASSED_SECOND,    /* "second": UDP */
         N_PASSED_SOCKETS,
 };
 /* Told apart by name alone, each checked for its kind. Fills -EBADF for what was not passed; closes
@@ -72,9 +79,11 @@ struct interface_address {
         struct endpoint broadcast; /* directed broadcast of this network, or family ENDPOINT_NONE */
         bool is_loopback;
         bool can_broadcast;
+        bool can_multicast;
         bool is_up; /* and running */
 };
-/* IPv4 and IPv6; memory to be freed by the caller. 0 or -errno. */
+/* IPv4, and IPv6 as far as it can be used already: a new address is checked for a second whether
+ * another machine has it. Memory to be freed by the caller. 0 or -errno. */
 int interface_list(struct interface_address **ret, size_t *ret_n);
 
 /* Readable when an address or a link changed; drain it then. 0 or -errno. */

@@ -43,7 +43,7 @@ def installs_where_the_user_never_existed():
         owner = m.out("busctl", "--no-pager", "list", "--acquired")
         assert_in("org.example.P2PChat", owner)
         for unit in ("p2pchatd.service", "p2pchatd.socket", "p2pchatd-announce.socket",
-                     "p2pchatd-second.socket"):
+                     "p2pchatd-announce6.socket", "p2pchatd-second.socket"):
             assert_equal(m.out("systemctl", "is-enabled", unit).strip(), "enabled", unit)
 
 
@@ -65,7 +65,7 @@ def is_sandboxed():
     exposure = float(re.search(r": ([0-9.]+) ", line).group(1))
     assert_between(exposure, 0, 1.1, "exposure")
     for unit in ("p2pchatd.service", "p2pchatd.socket", "p2pchatd-announce.socket",
-                 "p2pchatd-second.socket"):
+                 "p2pchatd-announce6.socket", "p2pchatd-second.socket"):
         verify = m.run("systemd-analyze", "verify", "--man=no", unit, check=False)
         assert_not_in("p2pchat", verify.stderr, "complaints")
     status = m.read(f"/proc/{m.pid_of()}/status") or m.out("cat", f"/proc/{m.pid_of()}/status")

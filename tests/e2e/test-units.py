@@ -12,7 +12,8 @@ from machine import Machine, Network  # noqa: E402
 
 NAME, PATH = "org.example.P2PChat", "/org/example/P2PChat"
 
-SOCKETS = ("p2pchatd.socket", "p2pchatd-announce.socket", "p2pchatd-second.socket")
+SOCKETS = ("p2pchatd.socket", "p2pchatd-announce.socket", "p2pchatd-announce6.socket",
+           "p2pchatd-second.socket")
 
 network = None
 ece = bob = None

@@ -189,10 +189,11 @@ class Signals:
 
 
 class Daemon:
-    """One p2pchatd on a bus of its own (bus=None: --bus=none), at one loopback address."""
+    """One p2pchatd on a bus of its own (bus=None: --bus=none), at one loopback address; or at all
+    addresses (None) of a network that the command @inside enters, which runs it."""
 
     def __init__(self, bus, address, name=None, config="", arguments=(), sanitized=None,
-                 start=True, environment=None):
+                 start=True, environment=None, inside=()):
         self.bus = bus
         self.address = address
         self.directory = tempdir("p2pchat-daemon-")
@@ -202,6 +203,7 @@ class Daemon:
         self.stderr_path = os.path.join(self.directory, "stderr")
         self.sanitized = sanitized
         self.arguments = list(arguments)
+        self.inside = list(inside)
         self.environment = dict(environment or {})
         self.process = None
         self._connection = None
@@ -247,9 +249,9 @@ class Daemon:
             environment_.pop(name, None)
         with open(self.stderr_path, "ab") as stderr:
             self.process = subprocess.Popen(
-                [self.program, f"--bus={self.bus.address if self.bus else 'none'}",
+                [*self.inside, self.program, f"--bus={self.bus.address if self.bus else 'none'}",
                  f"--config={self.config}", f"--state={self.state}", f"--log={self.log}",
-                 f"--bind={self.address}"] + self.arguments,
+                 *([f"--bind={self.address}"] if self.address else []), *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment_,
                 preexec_fn=child_dies_with_us)
         if wait:

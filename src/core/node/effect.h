@@ -56,8 +56,9 @@ struct effect {
                         enum close_how how;
                 } close;
                 struct {
-                        enum dialect dialect; /* which socket */
-                        uint32_t interface;   /* index, or 0: as the routing table says */
+                        enum dialect
+                                dialect; /* which socket; to IPv6 there is one, DIALECT_CLASSIC */
+                        uint32_t interface; /* index, or 0: as the routing table says */
                         struct endpoint to;
                         const uint8_t *data;
                         size_t size;

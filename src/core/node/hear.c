@@ -4,6 +4,12 @@
 
 #include "core/node/node-private.h"
 
+/* On IPv6 there are native peers alone. */
+static bool is_spoken_to(const struct node *n, enum dialect dialect, const struct endpoint *to)
+{
+        return to->family != ENDPOINT_IPV6 || (dialect == DIALECT_CLASSIC && n->id[0]);
+}
+
 static int announce_to(struct node *n, enum dialect dialect, const struct interface *i,
         struct endpoint to, uint32_t index)
 {
@@ -12,6 +18,8 @@ static int announce_to(struct node *n, enum dialect dialect, const struct interf
         size_t size;
         int r;
 
+        if (!is_spoken_to(n, dialect, &to))
+                return 0;
         memcpy(a.username, n->username, sizeof n->username);
         memcpy(a.id, n->id, sizeof a.id);
         r = legacy_encode_announce(dialect, &a, &i->address, n->options.compat, data, &size);
@@ -253,7 +261,7 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
         r = legacy_decode_announce(dialect, data, size, &a);
         if (r != 0)
                 return r < 0 ? r : 0;
-        if (is_own(n, from, &a))
+        if (is_own(n, from, &a) || (from->family == ENDPOINT_IPV6 && !a.id[0]))
                 return 0;
 
         peer = peers_at(&n->peers, from, a.username);

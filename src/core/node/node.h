@@ -50,11 +50,13 @@ struct node_options {
         size_t queue_size_max; /* bytes per peer */
 };
 
-/* One address of one interface of ours, and where announcements go from it. */
+/* One address of one interface of ours, and where announcements go from it. Those of IPv4 come
+ * first. */
 struct interface {
         uint32_t index;
         struct endpoint address;      /* port ignored */
-        struct endpoint broadcast[4]; /* destinations, port ignored: 255.255.255.255 or directed */
+        struct endpoint broadcast[4]; /* destinations, port ignored: 255.255.255.255, directed, or
+                                         the group of native peers on IPv6 */
         size_t n_broadcast; /* 0: this address is ours, but nothing is announced from it */
 };
 
