@@ -28,7 +28,7 @@ RULES = {
     "src/core/legacy": (["base", "core/crypto", "core/discovery"], PURE, ["json-c/json.h"]),
     "src/core/node": (["base", "core"], PURE, []),
     "src/os": (["base"], ANY, ["systemd/sd-daemon.h", "systemd/sd-event.h"]),
-    "src/store": (["base", "core/crypto", "core/node/record.h"], ANY, ["sqlite3.h"]),
+    "src/store": (["base", "core/crypto", "core/delivery/stream.h", "core/node/record.h"], ANY, ["sqlite3.h"]),
     "src/bus": (["base"], ANY, ["systemd/sd-bus.h", "systemd/sd-event.h"]),
     "src/daemon": (["base", "core", "os", "store", "bus"], ANY,
                    ["systemd/sd-bus.h", "systemd/sd-daemon.h", "systemd/sd-event.h",

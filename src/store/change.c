@@ -7,25 +7,9 @@
  */
 #include "store/store-internal.h"
 
-#define EXPIRE_ROWS_MAX 500
-#define EXPIRE_INTERVAL_USEC (10 * USEC_PER_SEC)
-
 static void bind_id(sqlite3_stmt *q, int column, const struct ulid *id)
 {
         (void)sqlite3_bind_blob(q, column, id->bytes, sizeof id->bytes, SQLITE_STATIC);
-}
-
-/* Runs @which for the one number that it wants. */
-static int run_number(struct store *s, enum statement which, uint64_t number)
-{
-        sqlite3_stmt *q;
-        int r = 0;
-
-        q = store_statement(s, which, &r);
-        if (!q)
-                return r;
-        (void)sqlite3_bind_int64(q, 1, (int64_t)number);
-        return store_run(s, q);
 }
 
 static int apply_peer(struct store *s, const struct peer_record *p)
@@ -79,7 +63,8 @@ static int enqueue(
         return add_queue_row(s, sequence, m->size, &s->sealed);
 }
 
-/* 1, 0 when a message with this id is there already, or negative. @done_usec 0: it waits. */
+/* 1, 0 when a message with this id or origin is there already, or negative. @done_usec 0: it waits.
+ */
 static int add_message_row(struct store *s, const struct message_row *row, usec_t done_usec)
 {
         sqlite3_stmt *q;
@@ -100,6 +85,10 @@ static int add_message_row(struct store *s, const struct message_row *row, usec_
         else
                 (void)sqlite3_bind_int64(q, 8, (int64_t)done_usec);
         (void)sqlite3_bind_blob(q, 9, row->sealed, (int)row->sealed_size, SQLITE_STATIC);
+        if (row->origin)
+                bind_id(q, 10, row->origin);
+        else
+                (void)sqlite3_bind_null(q, 10);
         r = store_run(s, q);
         if (r < 0)
                 return r;
@@ -121,6 +110,40 @@ static usec_t done_time(const struct store *s, const struct message_record *m)
         return s->real_usec;
 }
 
+/* Is there a message with this id: 1, 0 or negative. */
+static int has_message(struct store *s, const struct ulid *id)
+{
+        _cleanup_statement_ sqlite3_stmt *q = NULL;
+        int r = 0;
+
+        q = store_statement(s, SQL_MESSAGE_EXISTS, &r);
+        if (!q)
+                return r;
+        bind_id(q, 1, id);
+        return store_step(s, q);
+}
+
+static int tell_known(struct store *s, const struct message_record *m)
+{
+        const struct store_event event = { .type = STORE_EVENT_KNOWN,
+                .known = { .peer = m->peer, .stream_number = m->stream_number } };
+
+        return store_add_event(s, &event);
+}
+
+/* It was not stored: because this very change was applied before, or because of its origin. */
+static int already_there(struct store *s, const struct message_record *m)
+{
+        int r;
+
+        if (m->stream_number == 0)
+                return 0;
+        r = has_message(s, &m->id);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        return tell_known(s, m);
+}
+
 static int apply_message(struct store *s, const struct message_record *m)
 {
         struct store_event event = { .type = STORE_EVENT_MESSAGE, .message = *m };
@@ -129,6 +152,11 @@ static int apply_message(struct store *s, const struct message_record *m)
         const uint8_t *key;
         int r;
 
+        if (m->stream_number > 0) {
+                r = store_is_erased(s, m->peer, &m->origin);
+                if (r != 0)
+                        return r < 0 ? r : tell_known(s, m);
+        }
         r = store_conversation_key(s, m->peer, true, &key);
         if (r < 0)
                 return r;
@@ -146,10 +174,11 @@ static int apply_message(struct store *s, const struct message_record *m)
                 .time_usec = m->time_usec,
                 .sealed = s->sealed.data,
                 .sealed_size = s->sealed.size,
+                .origin = m->stream_number > 0 ? &m->origin : NULL,
         };
         r = add_message_row(s, &row, m->state == MESSAGE_QUEUED ? 0 : done_time(s, m));
         if (r <= 0)
-                return r;
+                return r < 0 ? r : already_there(s, m);
 
         s->last_sequence = sequence;
         if (m->state == MESSAGE_QUEUED) {
@@ -194,7 +223,7 @@ static int end_message(struct store *s, struct message_record *m, const struct c
         r = store_run(s, q);
         if (r < 0)
                 return r;
-        return run_number(s, SQL_QUEUE_DELETE, m->sequence);
+        return store_run_number(s, SQL_QUEUE_DELETE, m->sequence);
 }
 
 /* The row of a message by its id: 1, 0 when there is none or it is not queued, or negative.
@@ -264,11 +293,13 @@ static int apply_forget(struct store *s, uint64_t peer)
 {
         int r;
 
-        r = run_number(s, SQL_QUEUE_FORGET, peer);
+        r = store_run_number(s, SQL_QUEUE_FORGET, peer);
         if (r == 0)
-                r = run_number(s, SQL_MESSAGE_FORGET, peer);
+                r = store_run_number(s, SQL_MESSAGE_FORGET, peer);
         if (r == 0)
-                r = run_number(s, SQL_KEY_DELETE, peer);
+                r = store_run_number(s, SQL_ERASED_DELETE_ALL, peer);
+        if (r == 0)
+                r = store_run_number(s, SQL_KEY_DELETE, peer);
         store_forget_key(s, peer);
         s->erased = true;
         return r;
@@ -276,8 +307,11 @@ static int apply_forget(struct store *s, uint64_t peer)
 
 static int apply_gone(struct store *s, uint64_t peer)
 {
+        int r;
+
         store_forget_key(s, peer);
-        return run_number(s, SQL_PEER_DELETE, peer);
+        r = store_forget_streams(s, peer);
+        return r < 0 ? r : store_run_number(s, SQL_PEER_DELETE, peer);
 }
 
 static int apply_presence(struct store *s, const struct change_presence *c)
@@ -315,6 +349,13 @@ static int apply_warning(struct store *s, const struct change_warning *c)
         return store_add_event(s, &event);
 }
 
+static int apply_session(struct store *s, const struct change_session *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_SESSION, .session = *c };
+
+        return store_add_event(s, &event);
+}
+
 static int apply(struct store *s, const struct change *c)
 {
         switch (c->type) {
@@ -331,12 +372,17 @@ static int apply(struct store *s, const struct change *c)
         case CHANGE_FORGET:
                 return apply_forget(s, c->number);
         case CHANGE_NUMBER:
+                return store_apply_number(s, &c->numbered.id, c->numbered.number);
         case CHANGE_STREAM:
+                return store_apply_stream(s, &c->stream);
         case CHANGE_MARK:
+                return store_apply_mark(s, &c->mark);
         case CHANGE_MARK_GONE:
+                return store_apply_mark_gone(s, &c->mark);
         case CHANGE_REFUSED:
+                return store_apply_refused(s, &c->refused);
         case CHANGE_SESSION:
-                return 0;
+                return apply_session(s, &c->session);
         case CHANGE_USERNAME:
                 return apply_username(s, c->text);
         case CHANGE_PRESENCE:
@@ -353,7 +399,7 @@ int store_apply(struct store *s, const struct change *change)
 
         if (s->failed < 0)
                 return s->failed;
-        if (change->type != CHANGE_WARNING) {
+        if (change->type != CHANGE_WARNING && change->type != CHANGE_SESSION) {
                 r = store_begin(s);
                 if (r < 0)
                         return store_fail(s, r);
@@ -427,80 +473,4 @@ void store_set_logged(struct store *s, uint64_t sequence)
                 return;
         s->logged = sequence;
         s->logged_changed = true;
-}
-
-/* Deletes a slice; *ret_n: how many. */
-static int expire_slice(struct store *s, usec_t before_usec, int *ret_n)
-{
-        sqlite3_stmt *q;
-        int r;
-
-        r = store_begin(s);
-        if (r < 0)
-                return r;
-        q = store_statement(s, SQL_MESSAGE_EXPIRE, &r);
-        if (!q)
-                return r;
-        (void)sqlite3_bind_int64(q, 1, (int64_t)before_usec);
-        (void)sqlite3_bind_int(q, 2, EXPIRE_ROWS_MAX);
-        r = store_run(s, q);
-        if (r < 0)
-                return r;
-        *ret_n = sqlite3_changes(s->db);
-        return 0;
-}
-
-/* When the oldest message was done with: 1, 0 for none, or negative. */
-static int oldest_done(struct store *s, usec_t *ret)
-{
-        _cleanup_statement_ sqlite3_stmt *q = NULL;
-        int r = 0;
-
-        q = store_statement(s, SQL_MESSAGE_OLDEST, &r);
-        if (!q)
-                return r;
-        r = store_step(s, q);
-        if (r <= 0 || sqlite3_column_type(q, 0) == SQLITE_NULL)
-                return r < 0 ? r : 0;
-        *ret = (usec_t)sqlite3_column_int64(q, 0);
-        return 1;
-}
-
-int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec)
-{
-        usec_t oldest_usec, before_usec, next_usec = USEC_INFINITY;
-        int r, n = 0;
-
-        if (s->failed < 0)
-                return s->failed;
-        s->real_usec = real_usec;
-        if (s->age_max_usec == USEC_INFINITY) {
-                *ret_next_usec = USEC_INFINITY;
-                return 0;
-        }
-
-        before_usec = usec_sub(real_usec, s->age_max_usec);
-        r = oldest_done(s, &oldest_usec);
-        if (r > 0 && oldest_usec <= before_usec) {
-                r = expire_slice(s, before_usec, &n);
-                if (r == 0)
-                        r = oldest_done(s, &oldest_usec);
-        }
-        if (r < 0)
-                return store_fail(s, r);
-
-        if (r > 0 && oldest_usec <= before_usec)
-                next_usec = real_usec; /* another slice */
-        else if (r > 0)
-                next_usec = usec_add(oldest_usec, s->age_max_usec);
-        if (n > 0 && next_usec > real_usec) {
-                /* The last slice: few together are cheaper than each at its second. */
-                s->erased = true;
-                if (next_usec != USEC_INFINITY)
-                        next_usec = next_usec > real_usec + EXPIRE_INTERVAL_USEC
-                                            ? next_usec
-                                            : real_usec + EXPIRE_INTERVAL_USEC;
-        }
-        *ret_next_usec = next_usec;
-        return 0;
 }

@@ -44,8 +44,9 @@ static size_t strings_size(const struct store_event *e)
                        string_size(e->warning.sentence);
         case STORE_EVENT_USERNAME:
                 return string_size(e->text);
-        case STORE_EVENT_KNOWN:
         case STORE_EVENT_SESSION:
+                return string_size(e->session.user) + string_size(e->session.what);
+        case STORE_EVENT_KNOWN:
                 break;
         }
         return 0;
@@ -78,8 +79,11 @@ int store_add_event(struct store *s, const struct store_event *event)
         case STORE_EVENT_USERNAME:
                 e->event.text = copy_string(&at, event->text);
                 break;
-        case STORE_EVENT_KNOWN:
         case STORE_EVENT_SESSION:
+                e->event.session.user = copy_string(&at, event->session.user);
+                e->event.session.what = copy_string(&at, event->session.what);
+                break;
+        case STORE_EVENT_KNOWN:
                 break;
         }
         list_append(&s->pending, &e->list);

@@ -8,8 +8,7 @@ static int damage(int r)
         return r == -EBADMSG ? -EUCLEAN : r;
 }
 
-/* A node cannot start without it: the next store_open() must know. */
-static int needed(struct store *s, int r)
+int store_needed(struct store *s, int r)
 {
         r = damage(r);
         return r == -EUCLEAN ? store_fail(s, r) : r;
@@ -22,20 +21,20 @@ int store_load_peers(struct store *s, store_peer_fn fn, void *userdata)
 
         q = store_statement(s, SQL_PEER_LIST, &r);
         if (!q)
-                return needed(s, r);
+                return store_needed(s, r);
         while ((r = store_step(s, q)) > 0) {
                 struct peer_record peer;
 
                 r = store_decode_peer(s, (uint64_t)sqlite3_column_int64(q, 0),
                         sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2), &peer);
                 if (r < 0)
-                        return needed(s, r);
+                        return store_needed(s, r);
                 peer.heard_usec = (usec_t)sqlite3_column_int64(q, 1);
                 r = fn(&peer, userdata);
                 if (r < 0)
                         return r;
         }
-        return needed(s, r);
+        return store_needed(s, r);
 }
 
 /* Into s->plain. */
@@ -61,7 +60,7 @@ int store_proves_number(struct store *s, uint64_t sequence, const void *sealed, 
 
         q = store_statement(s, SQL_MESSAGE_PEER, &r);
         if (!q)
-                return needed(s, r);
+                return store_needed(s, r);
         (void)sqlite3_bind_int64(q, 1, (int64_t)sequence);
         r = store_step(s, q);
         if (r <= 0)
@@ -84,35 +83,49 @@ static int decode_number(struct store *s, sqlite3_stmt *q, uint64_t peer, char *
         return 0;
 }
 
+static int load_queued_row(struct store *s, sqlite3_stmt *q, store_queued_fn fn, void *userdata)
+{
+        struct queued_record row = {
+                .peer = (uint64_t)sqlite3_column_int64(q, 2),
+                .size = (size_t)sqlite3_column_int64(q, 4),
+                .size_sent = (size_t)sqlite3_column_int64(q, 5),
+                .stream_number = (uint64_t)sqlite3_column_int64(q, 7),
+        };
+        int64_t security = sqlite3_column_int64(q, 3);
+        int r;
+
+        if (security < 0 || security >= N_SECURITIES || row.size_sent > row.size ||
+                row.stream_number > STREAM_NUMBER_MAX)
+                return store_needed(s, -EUCLEAN);
+        row.security = (enum security)security;
+        r = store_decode_id(q, 1, &row.id);
+        if (r == 0)
+                r = decode_number(s, q, row.peer, row.number);
+        if (r < 0)
+                return store_needed(s, r);
+        return fn(&row, userdata);
+}
+
 int store_load_queued(struct store *s, store_queued_fn fn, void *userdata)
 {
-        _cleanup_statement_ sqlite3_stmt *q = NULL;
-        int r = 0;
+        static const enum statement lists[] = { SQL_QUEUE_LIST_NUMBERED, SQL_QUEUE_LIST };
 
-        q = store_statement(s, SQL_QUEUE_LIST, &r);
-        if (!q)
-                return needed(s, r);
-        while ((r = store_step(s, q)) > 0) {
-                struct queued_record row = {
-                        .peer = (uint64_t)sqlite3_column_int64(q, 2),
-                        .size = (size_t)sqlite3_column_int64(q, 4),
-                        .size_sent = (size_t)sqlite3_column_int64(q, 5),
-                };
-                int64_t security = sqlite3_column_int64(q, 3);
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++) {
+                _cleanup_statement_ sqlite3_stmt *q = NULL;
+                int r = 0;
 
-                if (security < 0 || security >= N_SECURITIES || row.size_sent > row.size)
-                        return needed(s, -EUCLEAN);
-                row.security = (enum security)security;
-                r = store_decode_id(q, 1, &row.id);
-                if (r == 0)
-                        r = decode_number(s, q, row.peer, row.number);
+                q = store_statement(s, lists[i], &r);
+                if (!q)
+                        return store_needed(s, r);
+                while ((r = store_step(s, q)) > 0) {
+                        r = load_queued_row(s, q, fn, userdata);
+                        if (r < 0)
+                                return r;
+                }
                 if (r < 0)
-                        return needed(s, r);
-                r = fn(&row, userdata);
-                if (r < 0)
-                        return r;
+                        return store_needed(s, r);
         }
-        return needed(s, r);
+        return 0;
 }
 
 int store_load_username(struct store *s, char **ret)
@@ -122,7 +135,7 @@ int store_load_username(struct store *s, char **ret)
 
         r = store_get_setting(s, "username");
         if (r < 0)
-                return needed(s, r);
+                return store_needed(s, r);
         username = strndup((const char *)s->plain.data, s->plain.size);
         if (!username)
                 return -ENOMEM;

@@ -3,8 +3,8 @@
 #include "base/cursor.h"
 #include "store/store-internal.h"
 
-#define PEER_SIZE_MAX 192
-#define PEER_VERSION 1
+#define PEER_SIZE_MAX 384
+#define PEER_VERSION 2
 #define ENDPOINT_SIZE 24
 
 enum peer_flag {
@@ -12,6 +12,9 @@ enum peer_flag {
         PEER_CANNOT_CHAT = 1 << 1,
         PEER_BLOCKED = 1 << 2,
         PEER_HAS_HISTORY = 1 << 3,
+        PEER_IS_PROVEN = 1 << 4,
+        PEER_IS_VERIFIED = 1 << 5,
+        PEER_IS_WARNED_OF = 1 << 6,
 };
 
 static void write_endpoint(struct writer *w, const struct endpoint *e)
@@ -51,6 +54,27 @@ static void read_string(struct reader *r, char *ret, size_t size_max)
         ret[size] = 0;
 }
 
+static uint8_t encode_flags(const struct peer_record *p)
+{
+        return (uint8_t)((p->heard_classic ? PEER_HEARD_CLASSIC : 0) |
+                         (p->cannot_chat ? PEER_CANNOT_CHAT : 0) | (p->blocked ? PEER_BLOCKED : 0) |
+                         (p->has_history ? PEER_HAS_HISTORY : 0) |
+                         (p->is_proven ? PEER_IS_PROVEN : 0) |
+                         (p->is_verified ? PEER_IS_VERIFIED : 0) |
+                         (p->is_warned_of ? PEER_IS_WARNED_OF : 0));
+}
+
+static void decode_flags(uint8_t flags, struct peer_record *p)
+{
+        p->heard_classic = flags & PEER_HEARD_CLASSIC;
+        p->cannot_chat = flags & PEER_CANNOT_CHAT;
+        p->blocked = flags & PEER_BLOCKED;
+        p->has_history = flags & PEER_HAS_HISTORY;
+        p->is_proven = flags & PEER_IS_PROVEN;
+        p->is_verified = flags & PEER_IS_VERIFIED;
+        p->is_warned_of = flags & PEER_IS_WARNED_OF;
+}
+
 int store_encode_peer(struct store *s, const struct peer_record *p)
 {
         const struct place place = { "peer.record", p->number, p->number };
@@ -59,18 +83,37 @@ int store_encode_peer(struct store *s, const struct peer_record *p)
 
         legacy_memory_encode(&p->memory, memory);
         writer_u8(&w, PEER_VERSION);
-        writer_u8(&w, (uint8_t)((p->heard_classic ? PEER_HEARD_CLASSIC : 0) |
-                                (p->cannot_chat ? PEER_CANNOT_CHAT : 0) |
-                                (p->blocked ? PEER_BLOCKED : 0) |
-                                (p->has_history ? PEER_HAS_HISTORY : 0)));
+        writer_u8(&w, encode_flags(p));
         writer_blob(&w, p->name, strlen(p->name));
         writer_blob(&w, p->id, strlen(p->id));
         write_endpoint(&w, &p->endpoint);
         writer_u16(&w, p->second_port);
         writer_u64(&w, p->muted_until_usec);
         writer_blob(&w, memory, sizeof memory);
+        writer_blob(&w, p->key, p->is_proven ? sizeof p->key : 0);
+        writer_blob(&w, p->contact, strlen(p->contact));
+        writer_u64(&w, p->successor);
         assert(!w.failed);
         return store_seal(s, s->keys->records, &place, data, w.size);
+}
+
+/* What came with version 2. An id of version 1 was announced by a classic row, which it stays. */
+static void read_native(struct reader *in, uint8_t version, struct peer_record *p)
+{
+        const uint8_t *key;
+        size_t key_size;
+
+        if (version == 1) {
+                p->id[0] = 0;
+                return;
+        }
+        key = reader_blob(in, &key_size);
+        if (key_size != (p->is_proven ? sizeof p->key : 0))
+                in->failed = true;
+        else if (p->is_proven)
+                memcpy(p->key, key, sizeof p->key);
+        read_string(in, p->contact, NAME_SIZE_MAX);
+        p->successor = reader_u64(in);
 }
 
 int store_decode_peer(
@@ -80,7 +123,7 @@ int store_decode_peer(
         struct peer_record p = { .number = number };
         const uint8_t *memory;
         struct reader in;
-        uint8_t version, flags;
+        uint8_t version;
         size_t memory_size;
         int r;
 
@@ -89,21 +132,17 @@ int store_decode_peer(
                 return r;
         in = reader_make(s->plain.data, s->plain.size);
         version = reader_u8(&in);
-        flags = reader_u8(&in);
+        decode_flags(reader_u8(&in), &p);
         read_string(&in, p.name, NAME_SIZE_MAX);
         read_string(&in, p.id, ID_STRING_SIZE - 1);
         p.endpoint = read_endpoint(&in);
         p.second_port = reader_u16(&in);
         p.muted_until_usec = reader_u64(&in);
         memory = reader_blob(&in, &memory_size);
-        if (!reader_is_done(&in) || version != PEER_VERSION)
-                return -EBADMSG;
-
         legacy_memory_decode(memory, memory_size, &p.memory);
-        p.heard_classic = flags & PEER_HEARD_CLASSIC;
-        p.cannot_chat = flags & PEER_CANNOT_CHAT;
-        p.blocked = flags & PEER_BLOCKED;
-        p.has_history = flags & PEER_HAS_HISTORY;
+        read_native(&in, version, &p);
+        if (!reader_is_done(&in) || version < 1 || version > PEER_VERSION)
+                return -EBADMSG;
         *ret = p;
         return 0;
 }

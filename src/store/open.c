@@ -6,7 +6,7 @@
 
 #include "store/store-internal.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define SCHEMA_VERSION_PLAUSIBLE 1000 /* no later version will be above; that is damage */
 #define CHECK_VALUE "p2pchat"
 #define WAL_PAGES 4000 /* 16 MB, then it is copied into the database */
@@ -175,19 +175,45 @@ static int rewrite_log(struct store *s)
         return r == SQLITE_OK ? 0 : store_errno(s, r);
 }
 
+/* From @version, 0 for nothing, to the newest one, in the open transaction. */
+static int extend_schema(struct store *s, int64_t version)
+{
+        static const char *const schemas[SCHEMA_VERSION] = { store_schema_1, store_schema_2 };
+        int r;
+
+        r = store_begin(s);
+        for (int64_t v = version; r == 0 && v < SCHEMA_VERSION; v++)
+                r = store_exec(s, schemas[v]);
+        return r;
+}
+
 static int create_schema(struct store *s)
 {
         int r;
 
         r = use_wal(s);
         if (r == 0)
-                r = store_begin(s);
-        if (r == 0)
-                r = store_exec(s, store_schema);
+                r = extend_schema(s, 0);
         if (r == 0)
                 r = store_set_setting(s, "check", CHECK_VALUE, strlen(CHECK_VALUE));
         if (r == 0)
                 r = store_commit(s);
+        return r;
+}
+
+/* What an older version left. Not by store_commit(), which writes counters that are not loaded yet.
+ */
+static int migrate(struct store *s, int64_t version)
+{
+        int r;
+
+        if (version == SCHEMA_VERSION)
+                return 0;
+        r = extend_schema(s, version);
+        if (r == 0)
+                r = store_exec(s, "COMMIT");
+        if (r == 0)
+                s->in_transaction = false;
         return r;
 }
 
@@ -219,40 +245,12 @@ static bool secret_fits(struct store *s)
                        "peer.key", s->keys->wrap);
 }
 
-/* Ours, of this version, sealed with this secret, and with the tables that it should have. */
-static int check(struct store *s)
+/* What is counted on from where it was left. */
+static int load_counters(struct store *s)
 {
-        int64_t n_tables, version, last = 0;
+        int64_t last = 0;
         sqlite3_stmt *q;
-        int r;
-
-        r = query_number(s, "SELECT count(*) FROM sqlite_schema", &n_tables);
-        if (r == 0)
-                r = query_number(s, "PRAGMA user_version", &version);
-        if (r < 0)
-                return r;
-        if (version > SCHEMA_VERSION && version <= SCHEMA_VERSION_PLAUSIBLE)
-                return STORE_NEWER;
-        if (version == 0 && n_tables == 0) {
-                r = create_schema(s);
-                if (r < 0)
-                        return r;
-        } else if (version != SCHEMA_VERSION)
-                return STORE_DAMAGED;
-
-        s->checked = true;
-        r = store_get_setting(s, "check");
-        if (r < 0) {
-                if (r != -ENOENT && r != -EBADMSG)
-                        return r;
-                /* The constant itself may be what is damaged. */
-                return secret_fits(s) ? STORE_DAMAGED : STORE_WRONG_SECRET;
-        }
-        r = use_wal(s);
-        if (r == 0)
-                r = rewrite_log(s);
-        if (r < 0)
-                return r;
+        int r = 0;
 
         q = store_statement(s, SQL_MARK_GET, &r);
         if (!q)
@@ -267,7 +265,44 @@ static int check(struct store *s)
         if (r < 0)
                 return r;
         s->last_sequence = MAX(s->last_sequence, (uint64_t)last);
-        return 0;
+        return store_erased_init(s);
+}
+
+/* Ours, sealed with this secret, and with the tables that it should have; of this version then. */
+static int check(struct store *s)
+{
+        int64_t n_tables, version;
+        int r;
+
+        r = query_number(s, "SELECT count(*) FROM sqlite_schema", &n_tables);
+        if (r == 0)
+                r = query_number(s, "PRAGMA user_version", &version);
+        if (r < 0)
+                return r;
+        if (version > SCHEMA_VERSION && version <= SCHEMA_VERSION_PLAUSIBLE)
+                return STORE_NEWER;
+        if (version == 0 && n_tables == 0) {
+                r = create_schema(s);
+                if (r < 0)
+                        return r;
+                version = SCHEMA_VERSION;
+        } else if (version < 1 || version > SCHEMA_VERSION)
+                return STORE_DAMAGED;
+
+        s->checked = true;
+        r = store_get_setting(s, "check");
+        if (r < 0) {
+                if (r != -ENOENT && r != -EBADMSG)
+                        return r;
+                /* The constant itself may be what is damaged. */
+                return secret_fits(s) ? STORE_DAMAGED : STORE_WRONG_SECRET;
+        }
+        r = use_wal(s);
+        if (r == 0)
+                r = rewrite_log(s);
+        if (r == 0)
+                r = migrate(s, version);
+        return r < 0 ? r : load_counters(s);
 }
 
 static char *damage_path(const char *path)

@@ -3,7 +3,8 @@
  * Keys, and sealing under them
  *
  *     secret --HKDF--> wrapping key --seals--> key of a conversation --seals--> its messages
- *                  \-> records key --seals--> settings, peers
+ *                  |-> records key --seals--> settings, peers, streams
+ *                  \-> erased key --hashes--> origins of erased messages
  *
  * A sealed value is a fresh random nonce, the sealed bytes, their tag. Table, column, conversation
  * and row are associated data, so a value that was moved to another place does not open there.
@@ -25,6 +26,7 @@ int store_seal_init(struct store *s, const uint8_t *secret)
                 return r;
         hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store wrap", s->keys->wrap, KEY_SIZE);
         hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store records", s->keys->records, KEY_SIZE);
+        hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store erased", s->keys->erased, KEY_SIZE);
         memcpy(s->keys->in_use, s->keys->records, KEY_SIZE);
         aead_set_key(s->aead, s->keys->in_use);
         return 0;

@@ -2,6 +2,8 @@
 /* Statements, and what SQLite says about them */
 #include "store/store-internal.h"
 
+#define QUEUE_COLUMNS "sequence, id, peer, security, size, size_sent, queue.number, stream_number"
+
 static const char *const texts[N_STATEMENTS] = {
         [SQL_BEGIN] = "BEGIN IMMEDIATE",
         [SQL_COMMIT] = "COMMIT",
@@ -23,29 +25,68 @@ static const char *const texts[N_STATEMENTS] = {
                         " ON CONFLICT (number) DO UPDATE SET key = excluded.key",
         [SQL_KEY_DELETE] = "UPDATE peer SET key = NULL WHERE number = ?1",
         [SQL_MESSAGE_ADD] = "INSERT INTO message"
-                            " (sequence, id, peer, direction, security, state, time, done, sealed)"
-                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
-                            " ON CONFLICT (id) DO NOTHING",
+                            " (sequence, id, peer, direction, security, state, time, done, sealed,"
+                            " origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                            " ON CONFLICT (id) DO NOTHING"
+                            " ON CONFLICT (peer, origin) WHERE origin IS NOT NULL DO NOTHING",
         [SQL_MESSAGE_BY_ID] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE id = ?1",
+        [SQL_MESSAGE_EXISTS] = "SELECT 1 FROM message WHERE id = ?1",
         [SQL_MESSAGE_PEER] = "SELECT peer FROM message WHERE sequence = ?1",
         [SQL_MESSAGE_END] = "UPDATE message SET state = ?2, security = ?3, done = ?4"
                             " WHERE sequence = ?1",
         [SQL_MESSAGE_END_SEALED] = "UPDATE message SET state = ?2, security = ?3, done = ?4,"
                                    " sealed = ?5 WHERE sequence = ?1",
         [SQL_MESSAGE_FORGET] = "DELETE FROM message WHERE peer = ?1",
+        [SQL_MESSAGE_OLD] = "SELECT peer, origin FROM message WHERE done <= ?1"
+                            " ORDER BY done, sequence LIMIT ?2",
         [SQL_MESSAGE_EXPIRE] = "DELETE FROM message WHERE sequence IN (SELECT sequence FROM message"
-                               " WHERE done <= ?1 ORDER BY done LIMIT ?2)",
+                               " WHERE done <= ?1 ORDER BY done, sequence LIMIT ?2)",
         [SQL_MESSAGE_OLDEST] = "SELECT min(done) FROM message WHERE done IS NOT NULL",
-        [SQL_QUEUE_LIST] = "SELECT sequence, id, peer, security, size, size_sent, number"
-                           " FROM queue JOIN message USING (sequence) WHERE state = 0"
-                           " ORDER BY sequence",
+        [SQL_QUEUE_LIST_NUMBERED] =
+                "SELECT " QUEUE_COLUMNS " FROM queue JOIN message USING (sequence)"
+                " WHERE state = 0 AND stream_number <> 0 ORDER BY stream_number",
+        [SQL_QUEUE_LIST] = "SELECT " QUEUE_COLUMNS " FROM queue JOIN message USING (sequence)"
+                           " WHERE state = 0 AND stream_number = 0 ORDER BY sequence",
         [SQL_QUEUE_ADD] = "INSERT INTO queue (sequence, size, size_sent, number)"
                           " VALUES (?1, ?2, 0, ?3)",
         [SQL_QUEUE_DELETE] = "DELETE FROM queue WHERE sequence = ?1",
         [SQL_QUEUE_PROGRESS] = "UPDATE queue SET size_sent = ?2 WHERE sequence ="
                                " (SELECT sequence FROM message WHERE id = ?1)",
+        [SQL_QUEUE_NUMBER] = "UPDATE queue SET stream_number = ?2 WHERE sequence ="
+                             " (SELECT sequence FROM message WHERE id = ?1)",
         [SQL_QUEUE_FORGET] = "DELETE FROM queue WHERE sequence IN"
                              " (SELECT sequence FROM message WHERE peer = ?1)",
+        [SQL_STREAM_LIST] = "SELECT peer, sealed FROM stream ORDER BY peer",
+        [SQL_STREAM_SET] = "INSERT INTO stream (peer, sealed) VALUES (?1, ?2)"
+                           " ON CONFLICT (peer) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_STREAM_DELETE] = "DELETE FROM stream WHERE peer = ?1",
+        [SQL_STREAM_MARK_LIST] = "SELECT peer, stream, sealed FROM stream_mark"
+                                 " ORDER BY peer, number",
+        [SQL_STREAM_MARK_SET] = "INSERT INTO stream_mark (peer, stream, sealed)"
+                                " VALUES (?1, ?2, ?3)"
+                                " ON CONFLICT (peer, stream) DO UPDATE SET sealed ="
+                                " excluded.sealed",
+        [SQL_STREAM_MARK_DELETE] = "DELETE FROM stream_mark WHERE peer = ?1 AND stream = ?2",
+        [SQL_STREAM_MARK_DELETE_ALL] = "DELETE FROM stream_mark WHERE peer = ?1",
+        [SQL_REFUSED_LIST] = "SELECT peer, stream, number, sealed FROM refused"
+                             " ORDER BY peer, stream, number",
+        [SQL_REFUSED_SET] = "INSERT INTO refused (peer, stream, number, sealed)"
+                            " VALUES (?1, ?2, ?3, ?4)"
+                            " ON CONFLICT (peer, stream, number) DO UPDATE SET sealed ="
+                            " excluded.sealed",
+        [SQL_REFUSED_DELETE] = "DELETE FROM refused WHERE peer = ?1 AND stream = ?2"
+                               " AND number <= ?3",
+        [SQL_REFUSED_DELETE_STREAM] = "DELETE FROM refused WHERE peer = ?1 AND stream = ?2",
+        [SQL_REFUSED_DELETE_ALL] = "DELETE FROM refused WHERE peer = ?1",
+        [SQL_ERASED_ADD] = "INSERT INTO erased (peer, hash, time) VALUES (?1, ?2, ?3)"
+                           " ON CONFLICT (peer, hash) DO NOTHING",
+        [SQL_ERASED_HAS] = "SELECT 1 FROM erased WHERE peer = ?1 AND hash = ?2",
+        [SQL_ERASED_OLDEST] = "SELECT time FROM erased ORDER BY number LIMIT 1",
+        [SQL_ERASED_EXPIRE] = "DELETE FROM erased WHERE number IN (SELECT number FROM erased"
+                              " ORDER BY number LIMIT ?2) AND time <= ?1",
+        [SQL_ERASED_TRIM] = "DELETE FROM erased WHERE number <="
+                            " (SELECT max(number) FROM erased) - ?1",
+        [SQL_ERASED_DELETE_ALL] = "DELETE FROM erased WHERE peer = ?1",
 };
 
 int store_errno(struct store *s, int sqlite_result)
@@ -131,6 +172,18 @@ int store_run(struct store *s, sqlite3_stmt *q)
         if (r > 0)
                 (void)sqlite3_reset(q);
         return r < 0 ? r : 0;
+}
+
+int store_run_number(struct store *s, enum statement which, uint64_t number)
+{
+        sqlite3_stmt *q;
+        int r = 0;
+
+        q = store_statement(s, which, &r);
+        if (!q)
+                return r;
+        (void)sqlite3_bind_int64(q, 1, (int64_t)number);
+        return store_run(s, q);
 }
 
 void store_reset(sqlite3_stmt **q)

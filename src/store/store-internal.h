@@ -9,13 +9,15 @@
 #include "base/list.h"
 #include "core/crypto/crypto.h"
 #include "core/crypto/random.h"
+#include "core/delivery/stream.h"
 #include "store/store.h"
 
 #define SEAL_SIZE (NONCE_SIZE + TAG_SIZE) /* that a sealed value is longer than a plain one */
 #define SCRATCH_SIZE_MAX (1024 * 1024)
 #define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
 
-extern const char store_schema[];
+/* What makes version 1 of nothing, version 2 of that. */
+extern const char store_schema_1[], store_schema_2[];
 
 /* Prepared once, when first used, and kept. */
 enum statement {
@@ -34,17 +36,39 @@ enum statement {
         SQL_KEY_DELETE,
         SQL_MESSAGE_ADD,
         SQL_MESSAGE_BY_ID,
+        SQL_MESSAGE_EXISTS,
         SQL_MESSAGE_PEER,
         SQL_MESSAGE_END,
         SQL_MESSAGE_END_SEALED,
         SQL_MESSAGE_FORGET,
+        SQL_MESSAGE_OLD,
         SQL_MESSAGE_EXPIRE,
         SQL_MESSAGE_OLDEST,
+        SQL_QUEUE_LIST_NUMBERED,
         SQL_QUEUE_LIST,
         SQL_QUEUE_ADD,
         SQL_QUEUE_DELETE,
         SQL_QUEUE_PROGRESS,
+        SQL_QUEUE_NUMBER,
         SQL_QUEUE_FORGET,
+        SQL_STREAM_LIST,
+        SQL_STREAM_SET,
+        SQL_STREAM_DELETE,
+        SQL_STREAM_MARK_LIST,
+        SQL_STREAM_MARK_SET,
+        SQL_STREAM_MARK_DELETE,
+        SQL_STREAM_MARK_DELETE_ALL,
+        SQL_REFUSED_LIST,
+        SQL_REFUSED_SET,
+        SQL_REFUSED_DELETE,
+        SQL_REFUSED_DELETE_STREAM,
+        SQL_REFUSED_DELETE_ALL,
+        SQL_ERASED_ADD,
+        SQL_ERASED_HAS,
+        SQL_ERASED_OLDEST,
+        SQL_ERASED_EXPIRE,
+        SQL_ERASED_TRIM,
+        SQL_ERASED_DELETE_ALL,
         N_STATEMENTS,
 };
 
@@ -56,7 +80,8 @@ struct conversation_key {
 /* From secret_alloc(). */
 struct store_keys {
         uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
-        uint8_t records[KEY_SIZE]; /* seals settings and peers */
+        uint8_t records[KEY_SIZE]; /* seals settings, peers and streams */
+        uint8_t erased[KEY_SIZE];  /* hashes origins of erased messages */
         uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
 };
 
@@ -79,9 +104,10 @@ struct store {
         uint64_t logged;
         bool logged_changed;
         bool in_transaction;
-        bool erased;  /* keys or texts are gone, but old pages of them may still be in the log */
-        int failed;   /* negative once something failed: from then on everything does */
-        bool checked; /* it is ours, and what fails now is damage */
+        bool erased;     /* keys or texts are gone, but old pages of them may still be in the log */
+        bool any_erased; /* origins of erased messages are remembered */
+        int failed;      /* negative once something failed: from then on everything does */
+        bool checked;    /* it is ours, and what fails now is damage */
 
         struct list pending, committed; /* struct stored_event */
         struct stored_event *shown;     /* the last that store_next_event() gave */
@@ -100,6 +126,8 @@ sqlite3_stmt *store_statement(struct store *s, enum statement which, int *ret_er
 int store_step(struct store *s, sqlite3_stmt *q);
 /* Runs to its end what gives no rows. */
 int store_run(struct store *s, sqlite3_stmt *q);
+/* The same with the one number that @which wants. */
+int store_run_number(struct store *s, enum statement which, uint64_t number);
 void store_reset(sqlite3_stmt **q);
 int store_exec(struct store *s, const char *sql);
 /* Begins the transaction unless it is open. */
@@ -165,6 +193,7 @@ struct message_row {
         usec_t time_usec;
         const void *sealed;
         size_t sealed_size;
+        const struct ulid *origin; /* NULL: none; not in MESSAGE_COLUMNS */
 };
 /* Of MESSAGE_COLUMNS; valid until the statement moves. */
 struct message_row store_message_row(sqlite3_stmt *q);
@@ -177,6 +206,8 @@ int store_decode_id(sqlite3_stmt *q, int column, struct ulid *ret);
 /*
  * load.c
  */
+/* The same where a node cannot start without what failed to load: the next store_open() knows. */
+int store_needed(struct store *s, int r);
 /* Is @sealed the private number of the queued message @sequence? 0, -EBADMSG, -ENOENT, ... */
 int store_proves_number(struct store *s, uint64_t sequence, const void *sealed, size_t size);
 
@@ -185,6 +216,38 @@ int store_proves_number(struct store *s, uint64_t sequence, const void *sealed, 
  */
 /* A row of the queue and its message as they were, sealed. */
 int store_copy_queued(struct store *s, const struct message_row *row, size_t text_size);
+
+/*
+ * stream.c: streams from and to native peers
+ */
+int store_apply_number(struct store *s, const struct ulid *id, uint64_t number);
+int store_apply_stream(struct store *s, const struct stream_record *stream);
+int store_apply_mark(struct store *s, const struct mark_record *mark);
+int store_apply_mark_gone(struct store *s, const struct mark_record *mark);
+int store_apply_refused(struct store *s, const struct refused_record *refused);
+/* All that is known of the streams of a peer that is forgotten. */
+int store_forget_streams(struct store *s, uint64_t peer);
+/* Of a row, what is sealed; the rest is there already. 0, -EBADMSG or -ENOMEM. */
+int store_decode_stream(
+        struct store *s, const void *sealed, size_t size, struct stream_record *stream);
+int store_decode_mark(struct store *s, const void *sealed, size_t size, struct mark_record *mark);
+int store_decode_refused(
+        struct store *s, const void *sealed, size_t size, struct refused_record *refused);
+
+/*
+ * erase.c: erasing what is old, and what is remembered of it
+ */
+#define ERASED_KEPT_USEC (90 * USEC_PER_DAY)
+#define ERASED_MAX 200000 /* the newest are kept */
+#define ORIGIN_HASH_SIZE 16
+/* Counts what is there. */
+int store_erased_init(struct store *s);
+/* Remembers that a message with this origin was there, at @time_usec. */
+int store_remember_origin(
+        struct store *s, uint64_t peer, const struct ulid *origin, usec_t time_usec);
+/* 1, 0 or negative. */
+int store_is_erased(struct store *s, uint64_t peer, const struct ulid *origin);
+int store_trim_erased(struct store *s);
 
 /*
  * pages.c
@@ -201,13 +264,20 @@ struct page_value {
 struct page_row {
         bool is_index;  /* of a table WITHOUT ROWID, or an index */
         int64_t number; /* else: the row's */
-        struct page_value columns[9];
+        struct page_value columns[10];
         size_t n_columns;
 };
 typedef int (*page_row_fn)(const struct page_row *row, void *userdata);
 /* Calls @fn for everything in the file that looks like a row; a negative return ends it and is
  * returned. */
 int store_walk_pages(const char *path, page_row_fn fn, void *userdata);
+
+/*
+ * salvage-rows.c
+ */
+/* Copies what can be proved of the damaged database @from into the empty @to, and commits. 0,
+ * STORE_WRONG_SECRET, or negative. */
+int store_copy_rows(struct store *to, const char *from, usec_t real_usec, uint64_t *ret_n_lost);
 
 /*
  * open.c

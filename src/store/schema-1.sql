@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- The tables of version 1. Sealed columns hold a nonce, the sealed bytes and their tag (seal.c).
+-- The tables of version 1; later versions add to them, each in a file of its own, and a new
+-- database goes through all of them. Sealed columns hold a nonce, the sealed bytes and their tag
+-- (seal.c).
 -- The order of creation is part of the format: store_salvage() puts a fresh first page, which tells
--- where the tables begin, in the place of a damaged one.
+-- where the tables begin, in the place of a damaged one. It also knows the rows of each table by
+-- how many columns they have and of what kind: no two tables may be alike in that.
 
 -- username; check: a constant that tells whether the secret is the right one
 CREATE TABLE setting (
