@@ -39,15 +39,17 @@ enum store_outcome {
         STORE_DAMAGED, /* see store_salvage() */
 };
 
-/* Creates it, mode 0600, when it is not there. */
+/* Creates it, mode 0600, when it is not there; takes over what an older version left. */
 int store_open(const struct store_options *options, struct store **ret);
 struct store *store_free(struct store *s);
 DEFINE_CLEANUP(struct store *, store_free)
 
 /*
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
- * a new one with what could be read row by row: settings, peers with their blocks, and the queue.
- * *ret_n_lost counts what could not. Same outcomes as store_open().
+ * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
+ * streams with marks and refusals, the queue with its numbers, and origins of received messages.
+ * What belongs to something that was lost is left out. *ret_n_lost counts what could not be read.
+ * Same outcomes as store_open().
  */
 int store_salvage(const struct store_options *options, usec_t real_usec, struct store **ret,
         char **ret_aside, uint64_t *ret_n_lost);
@@ -61,7 +63,9 @@ typedef int (*store_queued_fn)(const struct queued_record *queued, void *userdat
 typedef int (*store_stream_fn)(const struct stream_record *stream, void *userdata);
 typedef int (*store_mark_fn)(const struct mark_record *mark, void *userdata);
 typedef int (*store_refused_fn)(const struct refused_record *refused, void *userdata);
-/* Callback for each, in the order that node.h wants; a negative return ends it and is returned. */
+/* Callback for each, in the order that node.h wants; a negative return ends it and is returned.
+ * Queued ones with a number in a stream come first, by number, then the others, oldest first: in a
+ * stream those with numbers are older than those without, whenever they were written. */
 int store_load_peers(struct store *s, store_peer_fn fn, void *userdata);
 int store_load_streams(struct store *s, store_stream_fn fn, void *userdata);
 int store_load_marks(struct store *s, store_mark_fn fn, void *userdata);
@@ -119,7 +123,9 @@ uint64_t store_last_sequence(const struct store *s);
 uint64_t store_logged(const struct store *s);
 void store_set_logged(struct store *s, uint64_t sequence);
 
-/* Erases what is too old (store_options.age_max_usec) in the open transaction, a slice at a time;
+/* Erases what is too old (store_options.age_max_usec) in the open transaction, a slice at a time.
+ * Origins of native messages are remembered for 90 days more, as a keyed hash, so that a message
+ * that comes again is STORE_EVENT_KNOWN;
  * *ret_next_usec: realtime at which there is more to do, or USEC_INFINITY. */
 int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec);
 

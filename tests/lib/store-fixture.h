@@ -4,6 +4,7 @@
  * What the tests of the store share: a directory of their own, changes made easily, rows counted
  */
 #include <ftw.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include "core/crypto/crypto.h"
@@ -128,9 +129,54 @@ static inline struct change fixture_state(uint64_t n, enum message_state state)
                 } };
 }
 
+/* Received in a stream, with the origin that is made of @origin. */
+static inline struct change fixture_native(
+        uint64_t n, uint64_t peer, uint64_t stream_number, uint64_t origin)
+{
+        struct change c = fixture_message(n, peer, MESSAGE_RECEIVED, "native");
+
+        c.message.security = SECURITY_ENCRYPTED;
+        c.message.stream_number = stream_number;
+        c.message.origin = fixture_id(origin);
+        return c;
+}
+
+static inline struct change fixture_stream(
+        uint64_t peer, uint64_t stream, uint64_t given, uint64_t oldest)
+{
+        return (struct change){ .type = CHANGE_STREAM, .stream = { peer, stream, given, oldest } };
+}
+
+static inline struct change fixture_numbered(uint64_t n, uint64_t number)
+{
+        return (struct change){ .type = CHANGE_NUMBER, .numbered = { fixture_id(n), number } };
+}
+
+static inline struct change fixture_mark(uint64_t peer, uint64_t stream, uint64_t number)
+{
+        return (struct change){ .type = CHANGE_MARK, .mark = { peer, stream, number } };
+}
+
+static inline struct change fixture_refused(
+        uint64_t peer, uint64_t stream, uint64_t number, enum refused reason)
+{
+        return (struct change){ .type = CHANGE_REFUSED,
+                .refused = { peer, stream, number, reason } };
+}
+
 static inline void fixture_apply(struct store *s, struct change c)
 {
         ASSERT_OK(store_apply(s, &c));
+}
+
+/* On a database that no store has open. */
+static inline void fixture_sql(const char *path, const char *sql)
+{
+        sqlite3 *db = NULL;
+
+        ASSERT_OK(sqlite3_open(path, &db));
+        ASSERT_OK(sqlite3_exec(db, sql, NULL, NULL, NULL));
+        (void)sqlite3_close(db);
 }
 
 static inline size_t fixture_drain(struct store *s)

@@ -15,6 +15,8 @@
 #define BATCH_AT 10 /* a large turn */
 #define BATCH 200
 #define FORGOTTEN 900 /* peer that is forgotten */
+#define STREAMS_PEER 1
+#define STREAM UINT64_C(0xfedcba9876543210)
 
 struct run {
         struct fault_vfs *vfs;
@@ -28,18 +30,25 @@ static int apply(struct run *r, struct change c)
         return store_apply(r->store, &c);
 }
 
-/* Each turn: a new peer, a message received, one queued, and the one queued before is delivered. */
+/* Each turn: a new peer, a message received, twice, one queued, and the one queued before is
+ * delivered; and with all of these the streams go on. */
 static int turn(struct run *r, uint64_t t)
 {
-        int k;
+        const struct change changes[] = {
+                fixture_peer(t, "Ada"),
+                fixture_native(2 * t, t, t, 2 * t),
+                fixture_native(5 * TURNS + t, t, t, 2 * t),
+                fixture_mark(STREAMS_PEER, STREAM, t),
+                fixture_refused(STREAMS_PEER, STREAM, t, REFUSED_OTHER),
+                fixture_message(2 * t + 1, t, MESSAGE_QUEUED, "out"),
+                fixture_numbered(2 * t + 1, t),
+                fixture_stream(STREAMS_PEER, STREAM, t, t),
+                fixture_state(2 * t - 1, MESSAGE_DELIVERED),
+        };
+        int k = 0;
 
-        k = apply(r, fixture_peer(t, "Ada"));
-        if (k == 0)
-                k = apply(r, fixture_message(2 * t, t, MESSAGE_RECEIVED, "in"));
-        if (k == 0)
-                k = apply(r, fixture_message(2 * t + 1, t, MESSAGE_QUEUED, "out"));
-        if (k == 0)
-                k = apply(r, fixture_state(2 * t - 1, MESSAGE_DELIVERED));
+        for (size_t i = 0; k == 0 && i < ELEMENTSOF(changes); i++)
+                k = apply(r, changes[i]);
         if (k == 0 && t == FORGET_AT - 1)
                 k = apply(r, fixture_message(5000, FORGOTTEN, MESSAGE_RECEIVED, "forget me"));
         if (k == 0 && t == FORGET_AT)
@@ -74,6 +83,42 @@ static void run_scenario(struct run *r)
         }
 }
 
+static int see_stream(const struct stream_record *stream, void *userdata)
+{
+        *(uint64_t *)userdata += stream->given;
+        return 0;
+}
+
+static int see_mark(const struct mark_record *mark, void *userdata)
+{
+        *(uint64_t *)userdata += mark->number;
+        return 0;
+}
+
+static int see_refused(const struct refused_record *refused, void *userdata)
+{
+        ++*(uint64_t *)userdata;
+        return 0;
+}
+
+static int see_queued(const struct queued_record *queued, void *userdata)
+{
+        *(uint64_t *)userdata += queued->stream_number;
+        return 0;
+}
+
+/* All of the streams stand at @t. */
+static bool are_streams_at(struct store *s, uint64_t t)
+{
+        uint64_t given = 0, mark = 0, n_refused = 0, number = 0;
+
+        ASSERT_OK(store_load_streams(s, see_stream, &given));
+        ASSERT_OK(store_load_marks(s, see_mark, &mark));
+        ASSERT_OK(store_load_refused(s, see_refused, &n_refused));
+        ASSERT_OK(store_load_queued(s, see_queued, &number));
+        return given == t && mark == t && n_refused == t && number == t;
+}
+
 /* Exactly what @t turns leave. */
 static bool is_state_of(struct store *s, int t)
 {
@@ -89,7 +134,8 @@ static bool is_state_of(struct store *s, int t)
                 last += BATCH;
         }
         return fixture_count(s) == (ssize_t)n && store_last_sequence(s) == last &&
-               fixture_queued(s) == (t > 0 ? 1 : 0) && fixture_peers(s) == (size_t)t;
+               fixture_queued(s) == (t > 0 ? 1 : 0) && fixture_peers(s) == (size_t)t &&
+               are_streams_at(s, (uint64_t)t);
 }
 
 /* After the failure: the same error for ever, and no events. */

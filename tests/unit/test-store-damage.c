@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "core/delivery/stream.h"
 #include "lib/store-fixture.h"
 #include "os/file.h"
 
@@ -11,10 +12,29 @@
 #define N_RECEIVED 300
 #define LONG_SIZE 20000 /* of one queued message, over several pages */
 #define PAGE 4096
+#define N_MARKS 4    /* of each peer */
+#define N_REFUSED 10 /* of each peer */
+#define STREAM UINT64_C(0xf000000000000000)
+#define OLDEST 100 /* of the streams: what waits has numbers from there */
+#define GIVEN 200
 
 static uint8_t *good;
 static size_t good_size;
 static char long_text[LONG_SIZE + 1];
+
+/* What is known of streams, and numbers of what waits. */
+static void fill_streams(struct store *s)
+{
+        for (uint64_t i = 1; i <= N_PEERS; i++) {
+                fixture_apply(s, fixture_stream(i, STREAM + i, GIVEN + i, OLDEST));
+                for (uint64_t k = 1; k <= N_MARKS; k++)
+                        fixture_apply(s, fixture_mark(i, STREAM + k * i, k));
+                for (uint64_t k = 1; k <= N_REFUSED; k++)
+                        fixture_apply(s, fixture_refused(i, STREAM + i, k, (enum refused)(k % 3)));
+        }
+        for (uint64_t i = 1; i < N_QUEUED; i++)
+                fixture_apply(s, fixture_numbered(N_RECEIVED + i, OLDEST + i));
+}
 
 /* The bytes of a database with some of everything. */
 static void make_good(void)
@@ -34,13 +54,19 @@ static void make_good(void)
                 c.peer.blocked = i % 3 == 0;
                 fixture_apply(s, c);
         }
-        for (uint64_t i = 0; i < N_RECEIVED; i++)
-                fixture_apply(s, fixture_message(++n, 1 + i % N_PEERS, MESSAGE_RECEIVED,
-                                         "a message of ordinary length, as people write them"));
+        for (uint64_t i = 0; i < N_RECEIVED; i++) {
+                struct change c = fixture_message(++n, 1 + i % N_PEERS, MESSAGE_RECEIVED,
+                        "a message of ordinary length, as people write them");
+
+                c.message.stream_number = n;
+                c.message.origin = c.message.id;
+                fixture_apply(s, c);
+        }
         for (uint64_t i = 1; i < N_QUEUED; i++)
                 fixture_apply(s, fixture_message(++n, 1 + i % N_PEERS, MESSAGE_QUEUED, "waiting"));
         memset(long_text, 'l', LONG_SIZE);
         fixture_apply(s, fixture_message(++n, 1, MESSAGE_QUEUED, long_text));
+        fill_streams(s);
         ASSERT_OK(store_commit(s));
         store_free(s);
         ASSERT_OK(file_read(path, 64 << 20, &good, &good_size));
@@ -54,7 +80,7 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
 }
 
 struct seen {
-        size_t n_peers, n_blocked, n_queued;
+        size_t n_peers, n_blocked, n_queued, n_numbered, n_streams, n_marks, n_refused;
 };
 
 static int see_peer(const struct peer_record *p, void *userdata)
@@ -72,9 +98,57 @@ static int see_peer(const struct peer_record *p, void *userdata)
 
 static int see_queued(const struct queued_record *q, void *userdata)
 {
+        struct seen *seen = userdata;
+
         ASSERT_LE(q->size_sent, q->size);
-        ((struct seen *)userdata)->n_queued++;
+        seen->n_queued++;
+        seen->n_numbered += q->stream_number > 0;
         return 0;
+}
+
+/* A number is the right one, or the row is gone. */
+static int see_stream(const struct stream_record *r, void *userdata)
+{
+        ASSERT_EQ(r->stream, STREAM + r->peer);
+        ASSERT_EQ(r->given, GIVEN + r->peer);
+        ASSERT_EQ(r->oldest, OLDEST);
+        ((struct seen *)userdata)->n_streams++;
+        return 0;
+}
+
+static int see_mark(const struct mark_record *r, void *userdata)
+{
+        ASSERT_EQ(r->stream, STREAM + r->number * r->peer);
+        ASSERT_LE(r->number, N_MARKS);
+        ((struct seen *)userdata)->n_marks++;
+        return 0;
+}
+
+static int see_refused(const struct refused_record *r, void *userdata)
+{
+        ASSERT_EQ(r->stream, STREAM + r->peer);
+        ASSERT_LE(r->number, N_REFUSED);
+        ASSERT_EQ(r->reason, r->number % 3);
+        ((struct seen *)userdata)->n_refused++;
+        return 0;
+}
+
+/* All that a node wants at its start. */
+static int see_all(struct store *s, struct seen *ret)
+{
+        int r;
+
+        *ret = (struct seen){};
+        r = store_load_peers(s, see_peer, ret);
+        if (r == 0)
+                r = store_load_streams(s, see_stream, ret);
+        if (r == 0)
+                r = store_load_marks(s, see_mark, ret);
+        if (r == 0)
+                r = store_load_refused(s, see_refused, ret);
+        if (r == 0)
+                r = store_load_queued(s, see_queued, ret);
+        return r;
 }
 
 static int see_number(const struct queued_record *q, void *userdata)
@@ -105,10 +179,7 @@ static bool open_and_load(const char *path, struct store **ret, struct seen *see
         if (r == STORE_DAMAGED)
                 return false;
         ASSERT_OK(r);
-        *seen = (struct seen){};
-        r = store_load_peers(s, see_peer, seen);
-        if (r == 0)
-                r = store_load_queued(s, see_queued, seen);
+        r = see_all(s, seen);
         if (r == 0) {
                 r = store_load_username(s, &username);
                 if (r == 0)
@@ -146,9 +217,7 @@ static bool survive(const char *path, struct seen *seen)
                 salvaged = true;
                 ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
                 ASSERT_EQ(file_exists(aside), 1);
-                *seen = (struct seen){};
-                ASSERT_OK(store_load_peers(s, see_peer, seen));
-                ASSERT_OK(store_load_queued(s, see_queued, seen));
+                ASSERT_OK(see_all(s, seen));
                 ASSERT_OK(unlink(aside));
         }
         r = store_read(s, &all, see_message, NULL, NULL);
@@ -163,9 +232,7 @@ static bool survive(const char *path, struct seen *seen)
                 ASSERT_FALSE(salvaged);
                 ASSERT_EQ(store_open(&options, &s), STORE_DAMAGED);
                 ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
-                *seen = (struct seen){};
-                ASSERT_OK(store_load_peers(s, see_peer, seen));
-                ASSERT_OK(store_load_queued(s, see_queued, seen));
+                ASSERT_OK(see_all(s, seen));
                 ASSERT_OK(store_apply(s, &more));
                 ASSERT_OK(store_commit(s));
                 ASSERT_OK(unlink(aside));
@@ -173,6 +240,34 @@ static bool survive(const char *path, struct seen *seen)
                 salvaged = true;
         }
         return salvaged;
+}
+
+/* The history is not in @s any more, but it is known what was there. */
+static void check_origins_known(struct store *s)
+{
+        struct change c = fixture_native(500000, 1, 9999, 1);
+        struct store_event e;
+
+        for (uint64_t i = 1; i <= N_RECEIVED; i++) {
+                c.message.peer = 1 + (i - 1) % N_PEERS;
+                c.message.origin = fixture_id(i);
+                fixture_apply(s, c);
+        }
+        ASSERT_OK(store_commit(s));
+        for (uint64_t i = 1; i <= N_RECEIVED; i++) {
+                ASSERT_TRUE(store_next_event(s, &e));
+                ASSERT_EQ(e.type, STORE_EVENT_KNOWN);
+        }
+        ASSERT_FALSE(store_next_event(s, &e));
+}
+
+static int see_next_mark(const struct mark_record *r, void *userdata)
+{
+        uint64_t *last = userdata;
+
+        ASSERT_EQ(r->number, *last == 0 ? 6 : *last + 1);
+        *last = r->number;
+        return 0;
 }
 
 TEST(undamaged_is_left_alone)
@@ -186,6 +281,7 @@ TEST(undamaged_is_left_alone)
         ASSERT_FALSE(survive(path, &seen));
         ASSERT_EQ(seen.n_peers, N_PEERS);
         ASSERT_EQ(seen.n_queued, N_QUEUED);
+        ASSERT_EQ(seen.n_numbered, N_QUEUED - 1);
 }
 
 TEST(salvage_of_the_undamaged_keeps_all)
@@ -204,16 +300,106 @@ TEST(salvage_of_the_undamaged_keeps_all)
         write_file(path, good, good_size);
         ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
         ASSERT_EQ(n_lost, 0);
-        ASSERT_OK(store_load_peers(s, see_peer, &seen));
-        ASSERT_OK(store_load_queued(s, see_queued, &seen));
+        ASSERT_OK(see_all(s, &seen));
         ASSERT_EQ(seen.n_peers, N_PEERS);
         ASSERT_EQ(seen.n_blocked, N_PEERS / 3);
         ASSERT_EQ(seen.n_queued, N_QUEUED);
+        ASSERT_EQ(seen.n_numbered, N_QUEUED - 1);
+        ASSERT_EQ(seen.n_streams, N_PEERS);
+        ASSERT_EQ(seen.n_marks, N_PEERS * N_MARKS);
+        ASSERT_EQ(seen.n_refused, N_PEERS * N_REFUSED);
         ASSERT_EQ(store_last_sequence(s), N_RECEIVED + N_QUEUED);
         ASSERT_EQ(fixture_count(s), N_QUEUED); /* the history is in the file set aside */
         ASSERT_OK(store_load_text(s, &long_id, &(usec_t){ 0 }, &text, &size));
         ASSERT_STREQ(text, long_text);
         free(text);
+        check_origins_known(s);
+        store_free(s);
+        ASSERT_OK(unlink(aside));
+}
+
+/* What belonged to something that was lost would be taken for somebody else's, or does harm. */
+TEST(salvage_drops_what_hangs_in_the_air)
+{
+        _cleanup_(freep)
+        char *path = fixture_path("air.db"), *aside = NULL;
+        const struct store_options options = fixture_options(path, NULL);
+        struct store *s = NULL;
+        struct seen seen;
+        uint64_t n_lost;
+
+        make_good();
+        write_file(path, good, good_size);
+        fixture_sql(path,
+                "UPDATE peer SET record = NULL WHERE number = 2;" /* the conversation stays */
+                "DELETE FROM stream WHERE peer = 3;"
+                "DELETE FROM stream_mark WHERE peer = 4;"
+                /* too high, too low, no number at all, and twice the same one */
+                "UPDATE queue SET stream_number = 206 WHERE stream_number = 104;"
+                "UPDATE queue SET stream_number = 99 WHERE stream_number = 105;"
+                "UPDATE queue SET stream_number = -1 WHERE stream_number = 106;"
+                "INSERT INTO queue (sequence, size, size_sent, stream_number)"
+                " VALUES (8, 50, 0, 107);"
+                "UPDATE message SET state = 0, direction = 0, done = NULL WHERE sequence = 8;");
+        ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
+        ASSERT_OK(see_all(s, &seen));
+        ASSERT_EQ(seen.n_peers, N_PEERS - 1);
+        ASSERT_EQ(seen.n_streams, N_PEERS - 2);
+        ASSERT_EQ(seen.n_marks, (N_PEERS - 2) * N_MARKS);
+        ASSERT_EQ(seen.n_refused, (N_PEERS - 2) * N_REFUSED);
+        ASSERT_EQ(seen.n_queued, N_QUEUED + 1);
+        ASSERT_EQ(seen.n_numbered, N_QUEUED - 1 - 2 - 3);
+        store_free(s);
+        ASSERT_OK(unlink(aside));
+}
+
+/* More than a node remembers of one peer: only pages that were left behind can bring that about. */
+TEST(salvage_keeps_no_more_marks_than_there_can_be)
+{
+        _cleanup_(freep)
+        char *path = fixture_path("marks.db"), *aside = NULL;
+        const struct store_options options = fixture_options(path, NULL);
+        struct store *s = fixture_open(path, NULL);
+        uint64_t n_lost, last = 0;
+
+        fixture_apply(s, fixture_peer(1, "Zeynep"));
+        for (uint64_t i = 1; i <= STREAM_MARKS_MAX + 5; i++)
+                fixture_apply(s, fixture_mark(1, i, i));
+        ASSERT_OK(store_commit(s));
+        store_free(s);
+        ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
+        ASSERT_OK(store_load_marks(s, see_next_mark, &last));
+        ASSERT_EQ(last, STREAM_MARKS_MAX + 5);
+        store_free(s);
+        ASSERT_OK(unlink(aside));
+}
+
+/* What waits in a classic conversation has numbers in the stream to its successor. */
+TEST(salvage_knows_successors)
+{
+        _cleanup_(freep)
+        char *path = fixture_path("heir.db"), *aside = NULL;
+        const struct store_options options = fixture_options(path, NULL);
+        struct store *s = fixture_open(path, NULL);
+        struct change classic = fixture_peer(1, "Zeynep");
+        struct seen seen = {};
+        uint64_t n_lost;
+
+        classic.peer.successor = 2;
+        fixture_apply(s, classic);
+        fixture_apply(s, fixture_peer(2, "Zeynep"));
+        fixture_apply(s, fixture_peer(3, "Zeynep"));
+        fixture_apply(s, fixture_stream(2, STREAM, 3, 1));
+        for (uint64_t i = 1; i <= 3; i++) {
+                fixture_apply(s, fixture_message(i, i, MESSAGE_QUEUED, "waiting"));
+                fixture_apply(s, fixture_numbered(i, i));
+        }
+        ASSERT_OK(store_commit(s));
+        store_free(s);
+        ASSERT_OK(store_salvage(&options, FIXTURE_TIME, &s, &aside, &n_lost));
+        ASSERT_OK(store_load_queued(s, see_queued, &seen));
+        ASSERT_EQ(seen.n_queued, 3);
+        ASSERT_EQ(seen.n_numbered, 2);
         store_free(s);
         ASSERT_OK(unlink(aside));
 }
@@ -225,7 +411,8 @@ TEST(each_page_in_turn)
         char *path = fixture_path("page.db");
         _cleanup_(freep)
         uint8_t *bad = malloc(1 << 24);
-        size_t n_salvaged = 0, worst_peers = N_PEERS, worst_queued = N_QUEUED, n_all = 0;
+        size_t n_salvaged = 0, worst_peers = N_PEERS, worst_queued = N_QUEUED,
+               worst_streams = N_PEERS, n_all = 0;
 
         make_good();
         for (size_t page = 0; page < good_size / PAGE; page++) {
@@ -237,10 +424,14 @@ TEST(each_page_in_turn)
                 n_salvaged += survive(path, &seen);
                 worst_peers = MIN(worst_peers, seen.n_peers);
                 worst_queued = MIN(worst_queued, seen.n_queued);
-                n_all += seen.n_peers == N_PEERS && seen.n_queued == N_QUEUED;
+                worst_streams = MIN(worst_streams, seen.n_streams);
+                ASSERT_LE(seen.n_numbered, seen.n_queued);
+                n_all += seen.n_peers == N_PEERS && seen.n_queued == N_QUEUED &&
+                         seen.n_streams == N_PEERS;
         }
-        printf("# %zu pages, %zu salvaged, %zu without loss, worst: %zu peers, %zu queued\n",
-                good_size / PAGE, n_salvaged, n_all, worst_peers, worst_queued);
+        printf("# %zu pages, %zu salvaged, %zu without loss, worst: %zu peers, %zu queued,"
+               " %zu streams\n",
+                good_size / PAGE, n_salvaged, n_all, worst_peers, worst_queued, worst_streams);
         ASSERT_GT(n_salvaged, 0);
         /* A page costs what is on it: of three or four of peers one, and never what others hold. */
         ASSERT_GE(worst_peers, N_PEERS / 2);

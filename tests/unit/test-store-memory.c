@@ -17,6 +17,8 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 
+#define TURNS 3
+
 static uint64_t left; /* allocations until one fails; 0: none will */
 static bool happened;
 
@@ -76,6 +78,61 @@ static int count_text(const struct message_record *m, void *userdata)
         return 0;
 }
 
+static int count_stream(const struct stream_record *m, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_mark(const struct mark_record *m, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_refused(const struct refused_record *m, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int load_streams(struct store *s, size_t turns)
+{
+        size_t n = 0;
+        int r;
+
+        r = store_load_streams(s, count_stream, &n);
+        if (r == 0)
+                r = store_load_marks(s, count_mark, &n);
+        if (r == 0)
+                r = store_load_refused(s, count_refused, &n);
+        if (r == 0)
+                ASSERT_EQ(n, 2 * turns); /* the mark has overtaken the refusal */
+        return r;
+}
+
+/* One more turn: all that is not queued, and then what one peer sends again. */
+static int erase(struct store **s, int *ret_turns)
+{
+        struct store_options options = fixture_options("memory.db", "memory");
+        const struct change again = fixture_native(999, 1, 9, 1);
+        usec_t next;
+        int r;
+
+        *s = store_free(*s);
+        options.age_max_usec = USEC_PER_MINUTE;
+        r = store_open(&options, s);
+        if (r == 0)
+                r = store_expire(*s, FIXTURE_TIME + USEC_PER_HOUR, &next);
+        if (r == 0)
+                r = store_apply(*s, &again);
+        if (r == 0)
+                r = store_commit(*s);
+        if (r == 0)
+                ++*ret_turns;
+        return r;
+}
+
 /* Turns that were committed, or a negative error. */
 static int run_scenario(struct store **s, int *ret_turns)
 {
@@ -84,13 +141,21 @@ static int run_scenario(struct store **s, int *ret_turns)
         int r;
 
         r = store_open(&options, s);
-        for (uint64_t t = 1; r == 0 && t <= 3; t++) {
+        for (uint64_t t = 1; r == 0 && t <= TURNS; t++) {
                 struct change changes[] = {
                         fixture_peer(t, "Ada"),
                         fixture_message(2 * t, t, MESSAGE_RECEIVED, "some text"),
                         fixture_message(2 * t + 1, t, MESSAGE_QUEUED, "more text"),
                         fixture_state(2 * t + 1, MESSAGE_SENT),
                         { .type = CHANGE_USERNAME, .text = "Ece" },
+                        fixture_native(100 + t, t, t, 1),
+                        fixture_native(200 + t, t, t + 1, 1),
+                        fixture_message(300 + t, t, MESSAGE_QUEUED, "even more text"),
+                        fixture_numbered(300 + t, t),
+                        fixture_stream(t, t, t, 1),
+                        fixture_refused(t, t, t, REFUSED_OTHER),
+                        fixture_mark(t, t, 300),
+                        { .type = CHANGE_SESSION, .session = { .user = "Ada", .what = "idle" } },
                 };
                 char *text = NULL;
                 size_t n = 0, size;
@@ -108,13 +173,21 @@ static int run_scenario(struct store **s, int *ret_turns)
                         r = store_commit(*s);
                 if (r == 0) {
                         *ret_turns = (int)t;
-                        ASSERT_EQ(fixture_drain(*s), 4);
+                        ASSERT_EQ(fixture_drain(*s), 8);
                         r = store_read(*s, &query, count_text, &n, NULL);
-                        if (r == 0)
-                                ASSERT_EQ(n, 2 * t);
+                        if (r == 0) {
+                                ASSERT_EQ(n, 3 * t);
+                                r = load_streams(*s, t);
+                        }
                 }
         }
-        return r;
+        return r < 0 ? r : erase(s, ret_turns);
+}
+
+/* That @turns leave; after the last one only what is queued is not erased. */
+static ssize_t expected(int turns)
+{
+        return turns <= TURNS ? 4 * turns : TURNS;
 }
 
 static void run_all(void)
@@ -142,7 +215,7 @@ static void run_all(void)
                                              .random = fixture_random,
                                              .age_max_usec = USEC_INFINITY },
                         &s));
-                if (fixture_count(s) != 2 * turns && fixture_count(s) != 2 * (turns + 1))
+                if (fixture_count(s) != expected(turns) && fixture_count(s) != expected(turns + 1))
                         TEST_FAIL("after %d turns %zd messages", turns, fixture_count(s));
                 store_free(s);
                 fault_vfs_free(vfs);

@@ -633,15 +633,6 @@ TEST(expired_leaves_no_trace)
         store_free(s);
 }
 
-static void run_sql(const char *path, const char *sql)
-{
-        sqlite3 *db = NULL;
-
-        ASSERT_OK(sqlite3_open(path, &db));
-        ASSERT_OK(sqlite3_exec(db, sql, NULL, NULL, NULL));
-        (void)sqlite3_close(db);
-}
-
 /* Who can write to the file but has no secret cannot put one text in the place of another. */
 TEST(sealed_values_open_only_in_their_place)
 {
@@ -657,17 +648,19 @@ TEST(sealed_values_open_only_in_their_place)
         ASSERT_OK(store_commit(s));
         store_free(s);
 
-        run_sql(path, "UPDATE message SET sealed = (SELECT sealed FROM message WHERE sequence = 3)"
-                      " WHERE sequence = 1"); /* same conversation, other row */
-        run_sql(path, "UPDATE message SET peer = 1 WHERE sequence = 3"); /* other conversation */
+        fixture_sql(path,
+                "UPDATE message SET sealed = (SELECT sealed FROM message WHERE sequence = 3)"
+                " WHERE sequence = 1"); /* same conversation, other row */
+        fixture_sql(
+                path, "UPDATE message SET peer = 1 WHERE sequence = 3"); /* other conversation */
         s = fixture_open(path, NULL);
         ASSERT_EQ(fixture_count(s), 2);
         store_free(s);
-        run_sql(path, "UPDATE peer SET key = (SELECT key FROM peer WHERE number = 2)");
+        fixture_sql(path, "UPDATE peer SET key = (SELECT key FROM peer WHERE number = 2)");
         s = fixture_open(path, NULL);
         ASSERT_EQ(fixture_count(s), 0);
         store_free(s);
-        run_sql(path, "UPDATE peer SET record = (SELECT record FROM peer WHERE number = 1)");
+        fixture_sql(path, "UPDATE peer SET record = (SELECT record FROM peer WHERE number = 1)");
         s = fixture_open(path, NULL);
         ASSERT_EQ(store_load_peers(s, fixture_count_peer, &n), -EUCLEAN);
         store_free(s);
