@@ -96,6 +96,83 @@ TEST(any_order_of_adding_ages_in_the_order_of_hearing)
         discovery_done(&d);
 }
 
+TEST(who_is_native_is_given_more_time)
+{
+        struct neighbour native = { .is_native = true }, classic = { 0 }, proven = { 0 };
+        struct discovery d;
+
+        ASSERT_OK(discovery_init(&d, true, key));
+        discovery_add(&d, &native, NOW, NOW);
+        discovery_add(&d, &classic, NOW, NOW);
+        discovery_add(&d, &proven, NOW, NOW);
+        discovery_set_native(&d, &proven);
+        ASSERT_EQ(discovery_deadline(&d), NOW + ONLINE_USEC);
+        ASSERT_TRUE(discovery_next_aged(&d, NOW + NATIVE_ONLINE_USEC - 1) == &classic);
+        ASSERT_NULL(discovery_next_aged(&d, NOW + NATIVE_ONLINE_USEC - 1));
+        ASSERT_EQ(d.n_online, 2);
+        ASSERT_EQ(discovery_deadline(&d), NOW + NATIVE_ONLINE_USEC);
+        ASSERT_TRUE(discovery_next_aged(&d, NOW + NATIVE_ONLINE_USEC) == &native);
+        ASSERT_TRUE(discovery_next_aged(&d, NOW + NATIVE_ONLINE_USEC) == &proven);
+        ASSERT_EQ(native.presence, PRESENCE_AWAY);
+        ASSERT_EQ(discovery_deadline(&d), NOW + AWAY_USEC);
+        for (int i = 0; i < 3; i++)
+                ASSERT_EQ(discovery_next_aged(&d, NOW + AWAY_USEC)->presence, PRESENCE_OFFLINE);
+        ASSERT_NULL(discovery_next_aged(&d, NOW + AWAY_USEC));
+        discovery_done(&d);
+}
+
+TEST(who_is_held_stays_online)
+{
+        struct neighbour b = { .is_native = true };
+        struct discovery d;
+
+        ASSERT_OK(discovery_init(&d, false, key));
+        discovery_add(&d, &b, 0, NOW);
+        ASSERT_EQ(b.presence, PRESENCE_OFFLINE);
+        discovery_hold(&d, &b, NOW);
+        discovery_hold(&d, &b, NOW);
+        discovery_hear(&d, &b, NOW + 1);
+        ASSERT_EQ(b.presence, PRESENCE_ONLINE);
+        ASSERT_EQ(d.n_online, 1);
+        ASSERT_EQ(discovery_deadline(&d), USEC_INFINITY);
+        ASSERT_NULL(discovery_next_aged(&d, NOW + USEC_PER_DAY));
+
+        discovery_release(&d, &b, NOW + USEC_PER_DAY);
+        discovery_release(&d, &b, NOW + 2 * USEC_PER_DAY);
+        ASSERT_EQ(d.n_online, 1);
+        ASSERT_EQ(discovery_deadline(&d), NOW + USEC_PER_DAY + NATIVE_ONLINE_USEC);
+        ASSERT_TRUE(discovery_next_aged(&d, NOW + USEC_PER_DAY + NATIVE_ONLINE_USEC) == &b);
+        ASSERT_EQ(d.n_online, 0);
+
+        discovery_hold(&d, &b, NOW + 3 * USEC_PER_DAY);
+        discovery_remove(&d, &b);
+        ASSERT_EQ(d.n_online, 0);
+        ASSERT_NULL(list_first(&d.held));
+        discovery_done(&d);
+}
+
+TEST(newcomers_are_welcomed_at_a_rate)
+{
+        struct endpoint e = endpoint_ipv4(10, 0, 0, 1, 5);
+        unsigned n = 0;
+        struct discovery d;
+
+        ASSERT_OK(discovery_init(&d, true, key));
+        ASSERT_TRUE(discovery_welcome(&d, &e, NOW));
+        ASSERT_FALSE(discovery_welcome(&d, &e, NOW + ANNOUNCE_INTERVAL_USEC - 1));
+        ASSERT_TRUE(discovery_welcome(&d, &e, NOW + ANNOUNCE_INTERVAL_USEC));
+        for (unsigned i = 0; i < 200; i++) {
+                e.address[3] = (uint8_t)(2 + i);
+                n += discovery_welcome(&d, &e, NOW + 10 * USEC_PER_SEC + i);
+        }
+        ASSERT_EQ(n, WELCOME_RATE_MAX);
+        discovery_done(&d);
+
+        ASSERT_OK(discovery_init(&d, false, key));
+        ASSERT_FALSE(discovery_welcome(&d, &e, NOW));
+        discovery_done(&d);
+}
+
 TEST(announcements_of_one_address_have_a_rate)
 {
         struct endpoint noisy = endpoint_ipv4(10, 0, 0, 1, 5),

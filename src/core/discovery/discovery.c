@@ -2,10 +2,10 @@
 /* Who is near, and when to say that we are */
 #include "core/discovery/discovery.h"
 
-static const usec_t age_max_usec[N_PRESENCES] = {
-        [PRESENCE_ONLINE] = ONLINE_USEC,
-        [PRESENCE_AWAY] = AWAY_USEC,
-        [PRESENCE_OFFLINE] = USEC_INFINITY,
+static const usec_t age_max_usec[N_PRESENCES][N_NEIGHBOUR_KINDS] = {
+        [PRESENCE_ONLINE] = { ONLINE_USEC, NATIVE_ONLINE_USEC },
+        [PRESENCE_AWAY] = { AWAY_USEC, AWAY_USEC },
+        [PRESENCE_OFFLINE] = { USEC_INFINITY, USEC_INFINITY },
 };
 
 int discovery_init(struct discovery *d, bool announces, const uint8_t key[static TABLE_KEY_SIZE])
@@ -13,9 +13,12 @@ int discovery_init(struct discovery *d, bool announces, const uint8_t key[static
         *d = (struct discovery){
                 .announces = announces,
                 .next_announce_usec = USEC_INFINITY,
+                .welcomes = { .interval_usec = USEC_PER_SEC, .burst = WELCOME_RATE_MAX },
         };
-        for (int i = 0; i < N_PRESENCES; i++)
-                list_init(&d->by_age[i]);
+        for (int p = 0; p < N_PRESENCES; p++)
+                for (int k = 0; k < N_NEIGHBOUR_KINDS; k++)
+                        list_init(&d->by_age[p][k]);
+        list_init(&d->held);
         memcpy(d->key, key, sizeof d->key);
         d->sources = calloc(SOURCES_MAX, sizeof *d->sources);
         return d->sources ? 0 : -ENOMEM;
@@ -27,27 +30,56 @@ void discovery_done(struct discovery *d)
         d->sources = NULL;
 }
 
-bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t now_usec)
+/* Two addresses in one place push each other out: then a limit is missed, nobody is. */
+static struct source *source_of(struct discovery *d, const struct endpoint *from)
 {
         uint64_t hash = siphash(d->key, from->address, sizeof from->address);
         struct source *s = &d->sources[hash % SOURCES_MAX];
 
-        /* Two addresses in one place push each other out: then a limit is missed, nobody is. */
         if (s->hash != hash)
                 *s = (struct source){
                         .hash = hash,
                         .rate = { .interval_usec = USEC_PER_SEC, .burst = ANNOUNCE_RATE_MAX },
                 };
-        return ratelimit_allow(&s->rate, now_usec);
+        return s;
+}
+
+bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t now_usec)
+{
+        return ratelimit_allow(&source_of(d, from)->rate, now_usec);
+}
+
+bool discovery_welcome(struct discovery *d, const struct endpoint *from, usec_t now_usec)
+{
+        struct source *s = source_of(d, from);
+
+        if (!d->announces || (s->welcomed_usec > 0 &&
+                                     now_usec < usec_add(s->welcomed_usec, ANNOUNCE_INTERVAL_USEC)))
+                return false;
+        if (!ratelimit_allow(&d->welcomes, now_usec))
+                return false;
+        s->welcomed_usec = now_usec;
+        return true;
+}
+
+static enum neighbour_kind kind_of(const struct neighbour *b)
+{
+        return b->is_native ? NEIGHBOUR_NATIVE : NEIGHBOUR_CLASSIC;
 }
 
 static void place(struct discovery *d, struct neighbour *b, enum presence presence)
 {
-        struct list *after = &d->by_age[presence];
+        struct list *head = &d->by_age[presence][kind_of(b)], *after;
+
+        if (presence == PRESENCE_OFFLINE)
+                head = &d->by_age[presence][NEIGHBOUR_CLASSIC];
+        if (b->is_held)
+                head = &d->held;
 
         list_remove(&b->aged);
-        /* Nearly always at the end. Of those offline nobody waits for the next. */
-        while (presence != PRESENCE_OFFLINE && after->prev != &d->by_age[presence] &&
+        after = head;
+        /* Nearly always at the end. Of those offline or held nobody waits for the next. */
+        while (presence != PRESENCE_OFFLINE && !b->is_held && after->prev != head &&
                 container_of(after->prev, struct neighbour, aged)->heard_usec > b->heard_usec)
                 after = after->prev;
         list_append(after, &b->aged);
@@ -60,11 +92,12 @@ void discovery_add(struct discovery *d, struct neighbour *b, usec_t heard_usec, 
         usec_t age_usec = usec_sub(now_usec, heard_usec);
         enum presence presence = PRESENCE_ONLINE;
 
-        while (presence != PRESENCE_OFFLINE && age_usec >= age_max_usec[presence])
+        while (presence != PRESENCE_OFFLINE && age_usec >= age_max_usec[presence][kind_of(b)])
                 presence--;
         list_init(&b->aged);
         b->heard_usec = heard_usec;
         b->presence = PRESENCE_OFFLINE;
+        b->is_held = false;
         place(d, b, presence);
 }
 
@@ -72,7 +105,14 @@ void discovery_remove(struct discovery *d, struct neighbour *b)
 {
         d->n_online -= b->presence == PRESENCE_ONLINE;
         b->presence = PRESENCE_OFFLINE;
+        b->is_held = false;
         list_remove(&b->aged);
+}
+
+void discovery_set_native(struct discovery *d, struct neighbour *b)
+{
+        b->is_native = true;
+        place(d, b, b->presence);
 }
 
 void discovery_hear(struct discovery *d, struct neighbour *b, usec_t now_usec)
@@ -81,17 +121,38 @@ void discovery_hear(struct discovery *d, struct neighbour *b, usec_t now_usec)
         place(d, b, PRESENCE_ONLINE);
 }
 
+void discovery_hold(struct discovery *d, struct neighbour *b, usec_t now_usec)
+{
+        b->is_held = true;
+        discovery_hear(d, b, now_usec);
+}
+
+void discovery_release(struct discovery *d, struct neighbour *b, usec_t now_usec)
+{
+        if (!b->is_held)
+                return;
+        b->is_held = false;
+        discovery_hear(d, b, now_usec);
+}
+
+static struct neighbour *first_of(const struct list *head)
+{
+        struct list *first = list_first(head);
+
+        return first ? container_of(first, struct neighbour, aged) : NULL;
+}
+
 struct neighbour *discovery_next_aged(struct discovery *d, usec_t now_usec)
 {
-        for (enum presence p = PRESENCE_ONLINE; p != PRESENCE_OFFLINE; p--) {
-                struct list *first = list_first(&d->by_age[p]);
-                struct neighbour *b = first ? container_of(first, struct neighbour, aged) : NULL;
+        for (enum presence p = PRESENCE_ONLINE; p != PRESENCE_OFFLINE; p--)
+                for (int k = 0; k < N_NEIGHBOUR_KINDS; k++) {
+                        struct neighbour *b = first_of(&d->by_age[p][k]);
 
-                if (b && now_usec >= usec_add(b->heard_usec, age_max_usec[p])) {
-                        place(d, b, p - 1);
-                        return b;
+                        if (b && now_usec >= usec_add(b->heard_usec, age_max_usec[p][k])) {
+                                place(d, b, p - 1);
+                                return b;
+                        }
                 }
-        }
         return NULL;
 }
 
@@ -115,13 +176,13 @@ usec_t discovery_deadline(const struct discovery *d)
 {
         usec_t deadline_usec = d->next_announce_usec;
 
-        for (enum presence p = PRESENCE_ONLINE; p != PRESENCE_OFFLINE; p--) {
-                struct list *first = list_first(&d->by_age[p]);
+        for (enum presence p = PRESENCE_ONLINE; p != PRESENCE_OFFLINE; p--)
+                for (int k = 0; k < N_NEIGHBOUR_KINDS; k++) {
+                        struct neighbour *b = first_of(&d->by_age[p][k]);
 
-                if (first)
-                        deadline_usec = usec_min(deadline_usec,
-                                usec_add(container_of(first, struct neighbour, aged)->heard_usec,
-                                        age_max_usec[p]));
-        }
+                        if (b)
+                                deadline_usec = usec_min(
+                                        deadline_usec, usec_add(b->heard_usec, age_max_usec[p][k]));
+                }
         return deadline_usec;
 }

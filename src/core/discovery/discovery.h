@@ -4,8 +4,8 @@
  * Who is near, and when to say that we are
  *
  * Everybody who was ever heard is a struct neighbour inside something bigger. As the same ages hold
- * for all, three lists in the order of hearing are all the timers that are needed: the head of each
- * is always the next to age.
+ * for all of a kind, a list in the order of hearing for each kind and age is all the timers that
+ * are needed: the head of each is always the next to age. Who is held does not age.
  */
 #include "base/endpoint.h"
 #include "base/list.h"
@@ -20,28 +20,39 @@
 
 #define ANNOUNCE_RATE_MAX 20 /* announcements heard a second from one address */
 #define SOURCES_MAX 2048     /* addresses whose rate is watched at a time; a power of two */
+#define WELCOME_RATE_MAX 20  /* newcomers who are answered a second */
 
 struct neighbour {
         struct list aged;
         usec_t heard_usec; /* 0: not within reach of the clock */
         enum presence presence;
-        bool is_native; /* set once it is proven to be: it is given more time */
+        bool is_native; /* proven to be: it is given more time */
         bool is_held;   /* online, whether heard or not */
 };
 
 struct source {
         uint64_t hash; /* of the address */
         struct ratelimit rate;
+        usec_t welcomed_usec; /* 0: never */
+};
+
+enum neighbour_kind {
+        NEIGHBOUR_CLASSIC,
+        NEIGHBOUR_NATIVE,
+        N_NEIGHBOUR_KINDS,
 };
 
 struct discovery {
-        struct list by_age[N_PRESENCES]; /* of struct neighbour, longest unheard first */
-        size_t n_online;
+        /* Of struct neighbour, longest unheard first. All who are offline are in the first one. */
+        struct list by_age[N_PRESENCES][N_NEIGHBOUR_KINDS];
+        struct list held;
+        size_t n_online; /* with those who are held */
         bool announces;
         usec_t next_announce_usec;  /* USEC_INFINITY: not at all */
         usec_t first_announce_usec; /* 0: not yet */
         uint8_t key[TABLE_KEY_SIZE];
         struct source *sources;
+        struct ratelimit welcomes;
 };
 
 /* @key keeps others from choosing whose rate limit they share. 0 or -ENOMEM. */
@@ -50,15 +61,20 @@ void discovery_done(struct discovery *d);
 
 /* May one more announcement from this address be looked at? */
 bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t now_usec);
+/* A newcomer at this address need not wait for the next announcement: may it be told of us now? */
+bool discovery_welcome(struct discovery *d, const struct endpoint *from, usec_t now_usec);
 
 /* Starts watching @b, last heard at @heard_usec; its presence follows from that. With many at once
  * it is quicker in the order of heard_usec. */
 void discovery_add(struct discovery *d, struct neighbour *b, usec_t heard_usec, usec_t now_usec);
 void discovery_remove(struct discovery *d, struct neighbour *b);
+/* It has proven to be native. */
+void discovery_set_native(struct discovery *d, struct neighbour *b);
 /* Heard just now: online. */
 void discovery_hear(struct discovery *d, struct neighbour *b, usec_t now_usec);
 /* There is a session with @b: it is online until it is released, and was heard until then. */
 void discovery_hold(struct discovery *d, struct neighbour *b, usec_t now_usec);
+/* Harmless when it is not held. */
 void discovery_release(struct discovery *d, struct neighbour *b, usec_t now_usec);
 /* The next one whose presence has just fallen, or NULL when all are up to date. */
 struct neighbour *discovery_next_aged(struct discovery *d, usec_t now_usec);
