@@ -109,9 +109,8 @@ static struct peer *heir_of(const struct node *n, const struct peer *peer)
 
         if (!heir || heir == peer || heir->record.blocked || heir->record.cannot_chat)
                 return NULL;
-        /* One machine moves at once, one name only when nobody is left at the old address. */
-        if (peer_is_present(peer) &&
-                (!peer_is_same_machine(peer, heir) || heir->neighbour.presence != PRESENCE_ONLINE))
+        /* A name moves only when nobody is left at the old address. */
+        if (peer_is_present(peer))
                 return NULL;
         return heir;
 }

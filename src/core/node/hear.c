@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Announcements, ours and others', and who is present */
+/*
+ * Announcements, ours and others', and who is present
+ *
+ * Who announces an id has a row of its own, wherever he is heard, and the row of an id that was
+ * proven is changed by nothing that is only announced. Who announces none is classic, whatever else
+ * is known at his address.
+ */
 #include <stdio.h>
 
 #include "core/node/node-private.h"
@@ -77,6 +83,41 @@ int node_announce(struct node *n, struct now now)
         return announce_everywhere(n, DIALECT_SECOND);
 }
 
+/* Of our addresses the one that looks most like @to: it is the one named in the announcement. */
+static const struct interface *nearest_interface(const struct node *n, const struct endpoint *to)
+{
+        const struct interface *nearest = NULL;
+        size_t best = 0;
+
+        for (size_t i = 0; i < n->n_interfaces; i++) {
+                const struct endpoint *own = &n->interfaces[i].address;
+                size_t same = 0;
+
+                if (own->family != to->family)
+                        continue;
+                while (same < sizeof own->address && own->address[same] == to->address[same])
+                        same++;
+                if (!nearest || same > best) {
+                        nearest = &n->interfaces[i];
+                        best = same;
+                }
+        }
+        return nearest;
+}
+
+/* Who has just come would wait for our next announcement for up to eight seconds. */
+static int welcome(
+        struct node *n, enum dialect dialect, const struct endpoint *from, struct now now)
+{
+        const struct interface *i = nearest_interface(n, from);
+        struct endpoint to = *from;
+
+        if (!i || !discovery_welcome(&n->discovery, from, now.mono_usec))
+                return 0;
+        to.port = CLASSIC_PORT;
+        return announce_to(n, dialect, i, to, 0);
+}
+
 int node_network(
         struct node *n, const struct interface *interfaces, size_t n_interfaces, struct now now)
 {
@@ -112,36 +153,47 @@ static bool is_blocked_here(const struct node *n, const struct endpoint *e)
         return is_blocked;
 }
 
-/* Adds a peer, if need be in the place of somebody who left no trace. Outcome 1: no room. */
-static int add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret)
+static int warn_no_room(struct node *n, const struct peer_record *record, struct now now)
+{
+        char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
+
+        if (!ratelimit_allow(&n->limit_warnings, now.mono_usec))
+                return 0;
+        (void)snprintf(sentence, sizeof sentence,
+                "No room for user %s at %s: at most %zu users are kept, and %d names of one "
+                "address.",
+                record->name, endpoint_format_address(&record->endpoint, address), n->peers.n_max,
+                PEERS_PER_ADDRESS_MAX);
+        return node_warn(n, "Limit", "", sentence);
+}
+
+/* If need be in the place of somebody who left no trace. */
+static int add_or_evict(
+        struct node *n, const struct peer_record *record, struct now now, struct peer **ret)
 {
         uint64_t gone;
         int r;
 
-        record->blocked = is_blocked_here(n, &record->endpoint);
         r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
-        if (r == -ENOBUFS && n->peers.by_number.n >= n->peers.n_max) {
-                r = peers_evict(&n->peers, &gone);
-                if (r == 0) {
-                        r = agenda_add_change(&n->agenda,
-                                &(struct change){ .type = CHANGE_PEER_GONE, .number = gone });
-                        if (r < 0)
-                                return r;
-                        r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
-                }
-        }
-        if (r == -ENOBUFS) {
-                char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
+        if (r != -ENOBUFS || n->peers.by_number.n < n->peers.n_max ||
+                !peers_has_place(&n->peers, &record->endpoint))
+                return r;
+        r = peers_evict(&n->peers, &gone);
+        if (r < 0)
+                return r;
+        r = agenda_add_change(
+                &n->agenda, &(struct change){ .type = CHANGE_PEER_GONE, .number = gone });
+        return r < 0 ? r : peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
+}
 
-                if (!ratelimit_allow(&n->limit_warnings, now.mono_usec))
-                        return 1;
-                (void)snprintf(sentence, sizeof sentence,
-                        "No room for user %s at %s: at most %zu users are kept, and %d names of "
-                        "one "
-                        "address.",
-                        record->name, endpoint_format_address(&record->endpoint, address),
-                        n->peers.n_max, PEERS_PER_ADDRESS_MAX);
-                r = node_warn(n, "Limit", "", sentence);
+int node_add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret)
+{
+        int r;
+
+        record->blocked = is_blocked_here(n, &record->endpoint);
+        r = add_or_evict(n, record, now, ret);
+        if (r == -ENOBUFS) {
+                r = warn_no_room(n, record, now);
                 return r < 0 ? r : 1;
         }
         if (r < 0)
@@ -151,10 +203,10 @@ static int add_peer(struct node *n, struct peer_record *record, struct now now, 
         peer_presence_changed(&n->peers, *ret);
         /* Its row comes before whatever refers to it. */
         r = node_emit_peer(n, *ret);
-        return r < 0 ? r : node_deliver_named(n, record->name, now);
+        return r < 0 ? r : node_warn_namesake(n, *ret, now);
 }
 
-static int heard(struct node *n, struct peer *peer, struct now now)
+int node_hear(struct node *n, struct peer *peer, struct now now)
 {
         enum presence before = peer->neighbour.presence;
 
@@ -165,75 +217,106 @@ static int heard(struct node *n, struct peer *peer, struct now now)
 
         peer_presence_changed(&n->peers, peer);
         outbox_awake(&peer->outbox);
-        return node_deliver_named(n, peer->record.name, now);
+        return node_warn_namesake(n, peer, now);
+}
+
+static int heard(struct node *n, struct peer *peer, struct now now)
+{
+        bool is_back = peer->neighbour.presence != PRESENCE_ONLINE;
+        int r;
+
+        r = node_hear(n, peer, now);
+        return r < 0 || !is_back ? r : node_deliver_named(n, peer->record.name, now);
 }
 
 static bool is_own(const struct node *n, const struct endpoint *from, const struct announce *a)
 {
-        if (streq(a->id, n->id))
-                return true;
+        if (a->id[0])
+                return streq(a->id, n->id);
         for (size_t i = 0; i < n->n_interfaces; i++)
                 if (endpoint_same_address(&n->interfaces[i].address, from))
                         return name_equal(a->username, n->username);
         return false;
 }
 
-/* A peer that was only an address so far, and now tells its name. */
-static struct peer *unnamed_at(const struct node *n, const struct endpoint *from)
+int node_rename(struct node *n, struct peer *peer, const char *name)
 {
-        char address[ENDPOINT_STRING_MAX];
-
-        return peers_at(&n->peers, from, endpoint_format_address(from, address));
-}
-
-/* The one of ours at this address who called himself otherwise so far. */
-static struct peer *renamed_at(
-        const struct node *n, const struct endpoint *from, const struct announce *a)
-{
-        for (struct peer *i = peers_next_at(&n->peers, from, NULL); i && a->id[0];
-                i = peers_next_at(&n->peers, from, i))
-                if (streq(i->record.id, a->id))
-                        return i;
-        return NULL;
-}
-
-/* Who is not known by this name at this address, but is by another: he gets it. */
-static int rename_peer(
-        struct node *n, const struct endpoint *from, const struct announce *a, struct peer **ret)
-{
-        struct peer *peer = unnamed_at(n, from) ?: renamed_at(n, from, a);
+        bool is_other = !name_equal(peer->record.name, name);
         int r;
 
-        if (!peer)
-                return 0;
-        r = peers_rename(&n->peers, peer, a->username);
+        r = peers_rename(&n->peers, peer, name);
         if (r < 0)
                 return r;
         peer_touch(&n->peers, peer);
-        peer->presence_told = PRESENCE_OFFLINE; /* under this name nothing was told */
-        *ret = peer;
+        if (is_other) {
+                peer->presence_told = PRESENCE_OFFLINE; /* under this name nothing was told */
+                peer->record.is_warned_of = false;
+        }
         return 0;
 }
 
-/* What an announcement says of a peer. True when its record is another now. */
+/* What an announcement says of somebody who has proven nothing yet. His place is not stored for
+ * it: who has two would be written at each announcement. Of IPv4 and IPv6, which he announces both,
+ * people know the former. */
+static int take_hint(
+        struct node *n, struct peer *peer, const struct announce *a, const struct endpoint *at)
+{
+        const struct endpoint *e = &peer->record.endpoint;
+        int r = 0;
+
+        if (!streq(peer->record.name, a->username))
+                r = node_rename(n, peer, a->username);
+        if (r < 0 || (e->family == ENDPOINT_IPV4 && at->family == ENDPOINT_IPV6))
+                return r;
+        if (endpoint_same_address(e, at) || peers_has_place(&n->peers, at))
+                r = peers_move(&n->peers, peer, at);
+        return r;
+}
+
+static int hear_native(struct node *n, const struct endpoint *from, const struct announce *a,
+        struct now now, struct peer **ret)
+{
+        struct peer *peer = peers_by_id(&n->peers, a->id);
+        struct endpoint at = *from;
+        int r;
+
+        at.port = a->port ?: ENDPOINT_PORT_DEFAULT;
+        if (!peer) {
+                struct peer_record record = { .endpoint = at, .heard_usec = now.real_usec };
+
+                memcpy(record.name, a->username, sizeof record.name);
+                memcpy(record.id, a->id, sizeof record.id);
+                r = node_add_peer(n, &record, now, ret);
+                return r != 0 ? r : node_deliver_named(n, record.name, now);
+        }
+
+        *ret = peer;
+        if (!peer->record.is_proven) {
+                r = take_hint(n, peer, a, &at);
+                if (r < 0)
+                        return r;
+        }
+        if (peer_sighted(peer, &at)) {
+                outbox_awake(&peer->outbox);
+                r = node_deliver(n, peer, now);
+                if (r < 0)
+                        return r;
+        }
+        return heard(n, peer, now);
+}
+
+/* What an announcement says of a classic peer. True when its record is another now. */
 static bool take_announce(
         struct peer_record *record, enum dialect dialect, const struct announce *a)
 {
         struct peer_record before = *record;
-
         uint16_t port = a->port ?: ENDPOINT_PORT_DEFAULT;
 
         memcpy(record->name, a->username, strlen(a->username) + 1);
-        memcpy(record->id, a->id, sizeof record->id);
-        if (dialect == DIALECT_SECOND)
+        if (dialect == DIALECT_SECOND) {
                 record->second_port = port;
-        /* Ours take both dialects at one port. */
-        if (dialect == DIALECT_CLASSIC || a->id[0])
+        } else {
                 record->endpoint.port = port;
-        /* And need no trial to see whether they close after the key. */
-        if (a->id[0])
-                record->memory.connections = LEGACY_CONNECTIONS_ONE;
-        if (dialect == DIALECT_CLASSIC) {
                 record->heard_classic = true;
                 record->cannot_chat = a->cannot_chat;
                 record->memory.has_uuid = a->has_uuid;
@@ -242,9 +325,64 @@ static bool take_announce(
         return !streq(before.name, record->name) ||
                !endpoint_equal(&before.endpoint, &record->endpoint) ||
                before.second_port != record->second_port ||
-               before.heard_classic != record->heard_classic || !streq(before.id, record->id) ||
+               before.heard_classic != record->heard_classic ||
                before.cannot_chat != record->cannot_chat ||
                before.memory.has_uuid != record->memory.has_uuid;
+}
+
+/* It lives, so it did not become somebody else. */
+static void end_succession(struct node *n, struct peer *peer)
+{
+        if (peer->record.successor == 0)
+                return;
+        peer->record.successor = 0;
+        peer_touch(&n->peers, peer);
+}
+
+/* A peer that was only an address so far, and now tells its name. */
+static int name_unnamed(
+        struct node *n, const struct endpoint *from, const char *name, struct peer **ret)
+{
+        char address[ENDPOINT_STRING_MAX];
+
+        *ret = peers_at(&n->peers, from, endpoint_format_address(from, address));
+        return *ret ? node_rename(n, *ret, name) : 0;
+}
+
+static int hear_classic(struct node *n, enum dialect dialect, const struct endpoint *from,
+        const struct announce *a, struct now now, struct peer **ret)
+{
+        struct peer *peer = peers_at(&n->peers, from, a->username);
+        int r;
+
+        if (!peer) {
+                r = name_unnamed(n, from, a->username, &peer);
+                if (r < 0)
+                        return r;
+        }
+        if (!peer) {
+                struct peer_record record = { .endpoint = *from, .heard_usec = now.real_usec };
+
+                record.endpoint.port = ENDPOINT_PORT_DEFAULT;
+                (void)take_announce(&record, dialect, a);
+                r = node_add_peer(n, &record, now, ret);
+                return r != 0 ? r : node_deliver_named(n, record.name, now);
+        }
+
+        *ret = peer;
+        end_succession(n, peer);
+        if (take_announce(&peer->record, dialect, a))
+                peer_touch(&n->peers, peer);
+        return heard(n, peer, now);
+}
+
+/* Is the one who announces this here already? Then he has heard us, or will. */
+static bool is_online(const struct node *n, const struct endpoint *from, const struct announce *a)
+{
+        struct peer *peer =
+                a->id[0] ? peers_by_id(&n->peers, a->id) : peers_at(&n->peers, from, a->username);
+
+        return peer && peer->neighbour.presence == PRESENCE_ONLINE;
 }
 
 int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *from,
@@ -252,6 +390,7 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
 {
         struct announce a;
         struct peer *peer;
+        bool is_newcomer;
         int r;
 
         if (!endpoint_is_unicast(from) || (dialect == DIALECT_SECOND && !n->options.second) ||
@@ -261,27 +400,17 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
         r = legacy_decode_announce(dialect, data, size, &a);
         if (r != 0)
                 return r < 0 ? r : 0;
+        if (!n->id[0])
+                a.id[0] = 0;
         if (is_own(n, from, &a) || (from->family == ENDPOINT_IPV6 && !a.id[0]))
                 return 0;
 
-        peer = peers_at(&n->peers, from, a.username);
-        if (!peer) {
-                r = rename_peer(n, from, &a, &peer);
-                if (r < 0)
-                        return r;
-        }
-        if (!peer) {
-                struct peer_record record = { .endpoint = *from, .heard_usec = now.real_usec };
-
-                record.endpoint.port = ENDPOINT_PORT_DEFAULT;
-                (void)take_announce(&record, dialect, &a);
-                r = add_peer(n, &record, now, &peer);
-                return r > 0 ? 0 : r;
-        }
-
-        if (take_announce(&peer->record, dialect, &a))
-                peer_touch(&n->peers, peer);
-        return heard(n, peer, now);
+        is_newcomer = !is_online(n, from, &a);
+        r = a.id[0] ? hear_native(n, from, &a, now, &peer)
+                    : hear_classic(n, dialect, from, &a, now, &peer);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        return is_newcomer && !peer->record.blocked ? welcome(n, dialect, from, now) : 0;
 }
 
 struct peer *node_peer_at(const struct node *n, const struct endpoint *remote)
@@ -290,7 +419,8 @@ struct peer *node_peer_at(const struct node *n, const struct endpoint *remote)
 
         for (struct peer *i = peers_next_at(&n->peers, remote, NULL); i;
                 i = peers_next_at(&n->peers, remote, i))
-                if (!last || i->neighbour.heard_usec > last->neighbour.heard_usec)
+                if (!peer_is_native(i) &&
+                        (!last || i->neighbour.heard_usec > last->neighbour.heard_usec))
                         last = i;
         return last;
 }
@@ -316,11 +446,12 @@ int node_hear_from(struct node *n, const struct endpoint *remote, const char *hi
                         memcpy(record.name, hint, strlen(hint) + 1);
                 else
                         (void)snprintf(record.name, sizeof record.name, "%.64s", address);
-                r = add_peer(n, &record, now, ret);
-                return r;
+                r = node_add_peer(n, &record, now, ret);
+                return r != 0 ? r : node_deliver_named(n, record.name, now);
         }
 
         *ret = peer;
+        end_succession(n, peer);
         /* He can be reached, so what rests need not. */
         outbox_awake(&peer->outbox);
         r = heard(n, peer, now);
@@ -335,6 +466,10 @@ int node_age(struct node *n, struct now now)
         while ((b = discovery_next_aged(&n->discovery, now.mono_usec))) {
                 struct peer *peer = container_of(b, struct peer, neighbour);
 
+                /* A session was the last that was heard of it. */
+                if (b->is_native)
+                        peer->record.heard_usec = MAX(peer->record.heard_usec,
+                                usec_sub(now.real_usec, now.mono_usec - b->heard_usec));
                 peer_presence_changed(&n->peers, peer);
                 /* Somebody of that name may be here at another address. */
                 r = node_deliver_named(n, peer->record.name, now);
@@ -346,8 +481,16 @@ int node_age(struct node *n, struct now now)
 
 int node_save_heard(struct node *n, struct now now)
 {
-        list_for_each (i, &n->discovery.by_age[PRESENCE_ONLINE])
-                peer_touch(&n->peers, container_of(container_of(i, struct neighbour, aged),
-                                              struct peer, neighbour));
+        for (int k = 0; k < N_NEIGHBOUR_KINDS; k++)
+                list_for_each (i, &n->discovery.by_age[PRESENCE_ONLINE][k])
+                        peer_touch(&n->peers, container_of(container_of(i, struct neighbour, aged),
+                                                      struct peer, neighbour));
+        list_for_each (i, &n->discovery.held) {
+                struct peer *peer = container_of(
+                        container_of(i, struct neighbour, aged), struct peer, neighbour);
+
+                peer->record.heard_usec = now.real_usec;
+                peer_touch(&n->peers, peer);
+        }
         return 0;
 }

@@ -12,7 +12,8 @@
  *     deliver.c   the queue, and from there to a classic peer
  *     contact.c   whom a name means, and what a proof changes in that
  *     call.c      what callers want
- *     word.c      user words
+ *     word.c      user words, and back
+ *     users.c     the list of users
  */
 #include "core/crypto/random.h"
 #include "core/crypto/x25519.h"
@@ -116,6 +117,7 @@ struct node {
         usec_t save_usec;                /* when times of hearing are stored */
         struct ratelimit limit_warnings; /* one kind must not hide the other */
         struct ratelimit text_warnings;
+        struct ratelimit name_warnings;
 };
 
 /* hear.c */
@@ -127,6 +129,13 @@ int node_hear_from(struct node *n, const struct endpoint *remote, const char *hi
         struct peer **ret);
 /* The one at an address who was heard last, or NULL. */
 struct peer *node_peer_at(const struct node *n, const struct endpoint *remote);
+/* Adds a peer, if need be in the place of somebody who left no trace. Outcome 1: no room for him.
+ */
+int node_add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret);
+/* He is here: online. Delivers nothing yet. */
+int node_hear(struct node *n, struct peer *peer, struct now now);
+/* He calls himself otherwise now. */
+int node_rename(struct node *n, struct peer *peer, const char *name);
 int node_save_heard(struct node *n, struct now now);
 int node_emit_peer(struct node *n, struct peer *peer);
 
@@ -167,9 +176,10 @@ int node_streams_end_turn(struct node *n, struct now now);
 /* contact.c */
 /*
  * Somebody has proven who he is, in a session at @remote: the row of this id, made when it is new,
- * with key, name and place as they are now. Warns of namesakes and changed keys, finds the classic
- * row that it turned out to be, and makes it a contact if something waits for it. Outcome 1: no
- * room for him.
+ * with key, name and place as they are now. Warns of namesakes and changed keys, makes it the
+ * successor of the classic peer that it was until now, and a contact if something waits for either.
+ * Nothing is delivered or passed on: that is the caller's, who has the session. Outcome 1: no room
+ * for him, or he is blocked.
  */
 int node_take_proof(struct node *n, const struct introduction *who, const struct endpoint *remote,
         struct now now, struct peer **ret);
@@ -179,6 +189,8 @@ int node_found_other(struct node *n, struct peer *wanted, const struct introduct
 /* A person sends to it: its name means it from now on, unless that means somebody else. Nothing
  * happens when it is not proven, not native, or a contact already. */
 int node_make_contact(struct node *n, struct peer *peer, struct now now);
+/* Tells once that @peer bears the name of a contact, if it does. */
+int node_warn_namesake(struct node *n, struct peer *peer, struct now now);
 
 /* deliver.c */
 /* All that waits for @peer, a classic one, goes to @heir from now on. */
@@ -216,6 +228,8 @@ int node_answer_late(struct node *n, usec_t now_usec);
 /* 0 and the peer, -errno, or a refusal. */
 int node_find_user(
         const struct node *n, const char *word, struct peer **ret, struct refusal *ret_refusal);
+/* 26 characters as in an id, whether it is one or not: never a name. */
+bool word_is_id(const char *word);
 /* Writes the sentence, when one is wanted, and returns @code. */
 int refuse(struct refusal *ret, enum refusal_code code, const char *format, ...) _printf_(3, 4);
 

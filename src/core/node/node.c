@@ -39,7 +39,7 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         n->retry_usec = USEC_INFINITY;
         n->save_usec = usec_add(now.mono_usec, SAVE_INTERVAL_USEC);
         n->limit_warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
-        n->text_warnings = n->limit_warnings;
+        n->text_warnings = n->name_warnings = n->limit_warnings;
         memcpy(n->username, options->username, strlen(options->username) + 1);
         if (options->identity)
                 memcpy(n->id, options->identity->id, sizeof n->id);
@@ -98,6 +98,18 @@ struct node *node_free(struct node *n)
         return NULL;
 }
 
+/* A second row of one id, from a time when there was one for each address of it. */
+static int restore_twin(struct node *n, const struct peer_record *record, usec_t heard_usec,
+        struct now now, struct peer **ret)
+{
+        struct peer_record classic = *record;
+
+        classic.successor = peers_by_id(&n->peers, record->id)->record.number;
+        classic.id[0] = classic.contact[0] = 0;
+        classic.is_proven = classic.is_verified = false;
+        return peers_add(&n->peers, &classic, heard_usec, now.mono_usec, ret);
+}
+
 int node_restore_peer(struct node *n, const struct peer_record *record, struct now now)
 {
         usec_t age_usec, heard_usec = 0;
@@ -110,6 +122,8 @@ int node_restore_peer(struct node *n, const struct peer_record *record, struct n
                 age_usec < now.mono_usec)
                 heard_usec = now.mono_usec - age_usec;
         r = peers_add(&n->peers, record, heard_usec, now.mono_usec, &peer);
+        if (r == -EEXIST)
+                r = restore_twin(n, record, heard_usec, now, &peer);
         if (r < 0)
                 return r;
         peer->presence_told = peer->neighbour.presence;
@@ -192,7 +206,8 @@ static int tell_presence(struct node *n, struct peer *peer, struct now now)
         char word[WORD_SIZE];
 
         peer->presence_told = peer->neighbour.presence;
-        if (peer->record.blocked)
+        /* Of who became another nobody asks whether he is here. */
+        if (peer->record.blocked || peers_successor(&n->peers, peer))
                 return 0;
         node_word(n, peer->record.number, NULL, NULL, now, word);
         return agenda_add_change(&n->agenda,
@@ -265,58 +280,4 @@ size_t node_messages_queued(const struct node *n)
 size_t node_links(const struct node *n)
 {
         return n->links_by_number.n;
-}
-
-static bool is_listed(const struct peer *peer, struct now now)
-{
-        return peer_is_present(peer) || peer->record.blocked ||
-               peer_is_muted(peer, now.real_usec) || peer->outbox.n > 0;
-}
-
-/* By name, as words name them: "bob" beside "Bob". */
-static int compare_users(const void *a, const void *b)
-{
-        char name_x[NAME_SIZE_MAX + 1], name_y[NAME_SIZE_MAX + 1];
-        const struct user *x = a, *y = b;
-        int r;
-
-        name_fold(x->name, name_x);
-        name_fold(y->name, name_y);
-        r = strcmp(name_x, name_y);
-        return r != 0 ? r : memcmp(&x->endpoint, &y->endpoint, sizeof x->endpoint);
-}
-
-int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n)
-{
-        const struct table *t = &n->peers.by_number;
-        struct user *users = calloc(MAX(t->n, (size_t)1), sizeof *users);
-        size_t n_users = 0;
-
-        if (!users)
-                return -ENOMEM;
-
-        for (size_t i = 0; i < t->n_buckets; i++)
-                for (struct table_entry *e = t->buckets[i]; e; e = e->next) {
-                        const struct peer *peer = container_of(e, struct peer, by_number);
-                        struct user *u = &users[n_users];
-
-                        if (!is_listed(peer, now))
-                                continue;
-                        n_users++;
-                        u->number = peer->record.number;
-                        memcpy(u->name, peer->record.name, sizeof u->name);
-                        u->endpoint = peer_endpoint(peer);
-                        u->presence = peer->neighbour.presence;
-                        u->heard_usec = peer->record.heard_usec;
-                        u->security = peer_dialect(peer) == DIALECT_SECOND ? SECURITY_PLAIN
-                                                                           : SECURITY_LEGACY;
-                        u->blocked = peer->record.blocked;
-                        u->muted = peer_is_muted(peer, now.real_usec);
-                        u->cannot_chat = peer->record.cannot_chat;
-                }
-
-        qsort(users, n_users, sizeof *users, compare_users);
-        *ret = users;
-        *ret_n = n_users;
-        return 0;
 }

@@ -14,6 +14,8 @@ int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struc
         table_init(&p->by_number, key);
         table_init(&p->by_name, key);
         table_init(&p->by_address, key);
+        table_init(&p->by_contact, key);
+        table_init(&p->by_id, key);
         list_init(&p->changed);
         list_init(&p->waiting);
         return 0;
@@ -26,6 +28,10 @@ static void peer_free(struct peers *p, struct peer *peer)
         table_remove(&p->by_number, &peer->by_number);
         table_remove(&p->by_name, &peer->by_name);
         table_remove(&p->by_address, &peer->by_address);
+        if (peer_is_contact(peer))
+                table_remove(&p->by_contact, &peer->by_contact);
+        if (peer_is_native(peer))
+                table_remove(&p->by_id, &peer->by_id);
         discovery_remove(p->discovery, &peer->neighbour);
         list_remove(&peer->changed);
         list_remove(&peer->waiting);
@@ -40,6 +46,8 @@ void peers_done(struct peers *p)
         table_done(&p->by_number);
         table_done(&p->by_name);
         table_done(&p->by_address);
+        table_done(&p->by_contact);
+        table_done(&p->by_id);
 }
 
 /* The bytes that make an address: without its port. */
@@ -56,31 +64,51 @@ static struct address address_of(const struct endpoint *e)
         return a;
 }
 
-static int index_name(struct peers *p, struct peer *peer)
+static int index_by_name(struct table *t, struct table_entry *e, const char *name)
 {
         char folded[NAME_SIZE_MAX + 1];
 
-        name_fold(peer->record.name, folded);
-        return table_add(&p->by_name, &peer->by_name, folded, strlen(folded));
+        name_fold(name, folded);
+        return table_add(t, e, folded, strlen(folded));
+}
+
+static int index_address(struct peers *p, struct peer *peer)
+{
+        struct address address = address_of(&peer->record.endpoint);
+
+        return table_add(&p->by_address, &peer->by_address, &address, sizeof address);
 }
 
 static int index_peer(struct peers *p, struct peer *peer)
 {
-        struct address address = address_of(&peer->record.endpoint);
+        struct peer_record *record = &peer->record;
         int r;
 
-        r = table_add(
-                &p->by_number, &peer->by_number, &peer->record.number, sizeof peer->record.number);
+        r = table_add(&p->by_number, &peer->by_number, &record->number, sizeof record->number);
         if (r < 0)
                 return r;
-        r = index_name(p, peer);
+        r = index_by_name(&p->by_name, &peer->by_name, record->name);
         if (r < 0)
                 goto undo_number;
-        r = table_add(&p->by_address, &peer->by_address, &address, sizeof address);
+        r = index_address(p, peer);
         if (r < 0)
                 goto undo_name;
+        if (peer_is_native(peer)) {
+                r = table_add(&p->by_id, &peer->by_id, record->id, strlen(record->id));
+                if (r < 0)
+                        goto undo_address;
+        }
+        if (peer_is_contact(peer)) {
+                r = index_by_name(&p->by_contact, &peer->by_contact, record->contact);
+                if (r < 0)
+                        goto undo_id;
+        }
         return 0;
 
+undo_id:
+        table_remove(&p->by_id, &peer->by_id);
+undo_address:
+        table_remove(&p->by_address, &peer->by_address);
 undo_name:
         table_remove(&p->by_name, &peer->by_name);
 undo_number:
@@ -88,12 +116,10 @@ undo_number:
         return r;
 }
 
-static bool has_room(const struct peers *p, const struct endpoint *e)
+bool peers_has_place(const struct peers *p, const struct endpoint *e)
 {
         size_t n = 0;
 
-        if (p->by_number.n >= p->n_max)
-                return false;
         for (struct peer *i = peers_next_at(p, e, NULL); i; i = peers_next_at(p, e, i))
                 n++;
         return n < PEERS_PER_ADDRESS_MAX;
@@ -105,8 +131,11 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
         struct peer *peer;
         int r;
 
-        if (record->number == 0 && !has_room(p, &record->endpoint))
+        if (record->number == 0 &&
+                (p->by_number.n >= p->n_max || !peers_has_place(p, &record->endpoint)))
                 return -ENOBUFS;
+        if (record->id[0] && peers_by_id(p, record->id))
+                return -EEXIST;
 
         peer = calloc(1, sizeof *peer);
         if (!peer)
@@ -124,14 +153,25 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
                 return r;
         }
         p->number_last = MAX(p->number_last, peer->record.number);
+        peer->neighbour.is_native = record->is_proven;
+        if (peer_is_native(peer))
+                peer->whereabouts[0] = record->endpoint;
         discovery_add(p->discovery, &peer->neighbour, heard_usec, now_usec);
         *ret = peer;
         return 0;
 }
 
+/* Nothing would be lost with it, and nobody has a pointer to it. */
+static bool is_traceless(const struct peer *peer)
+{
+        return !peer->record.has_history && !peer->record.blocked && !peer_is_contact(peer) &&
+               peer->record.muted_until_usec == 0 && peer->outbox.n == 0 && !peer->delivery &&
+               !peer->native;
+}
+
 int peers_evict(struct peers *p, uint64_t *ret_number)
 {
-        struct list *head = &p->discovery->by_age[PRESENCE_OFFLINE];
+        struct list *head = &p->discovery->by_age[PRESENCE_OFFLINE][NEIGHBOUR_CLASSIC];
         size_t n = 0;
 
         list_for_each_safe (i, head) {
@@ -140,8 +180,7 @@ int peers_evict(struct peers *p, uint64_t *ret_number)
 
                 if (++n > EVICT_SCAN_MAX)
                         break;
-                if (peer->record.has_history || peer->record.blocked ||
-                        peer->record.muted_until_usec > 0 || peer->outbox.n > 0 || peer->delivery) {
+                if (!is_traceless(peer)) {
                         /* It stays; look at others first the next time. */
                         list_remove(i);
                         list_append(head, i);
@@ -158,7 +197,27 @@ int peers_rename(struct peers *p, struct peer *peer, const char *name)
 {
         table_remove(&p->by_name, &peer->by_name);
         memcpy(peer->record.name, name, strlen(name) + 1);
-        return index_name(p, peer);
+        return index_by_name(&p->by_name, &peer->by_name, peer->record.name);
+}
+
+int peers_bind(struct peers *p, struct peer *peer, const char *contact)
+{
+        if (peer_is_contact(peer))
+                table_remove(&p->by_contact, &peer->by_contact);
+        memcpy(peer->record.contact, contact, strlen(contact) + 1);
+        if (!peer_is_contact(peer))
+                return 0;
+        return index_by_name(&p->by_contact, &peer->by_contact, peer->record.contact);
+}
+
+int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to)
+{
+        bool is_same = endpoint_same_address(&peer->record.endpoint, to);
+
+        if (!is_same)
+                table_remove(&p->by_address, &peer->by_address);
+        peer->record.endpoint = *to;
+        return is_same ? 0 : index_address(p, peer);
 }
 
 struct peer *peers_by_number(const struct peers *p, uint64_t number)
@@ -168,6 +227,35 @@ struct peer *peers_by_number(const struct peers *p, uint64_t number)
                 struct peer *peer = container_of(e, struct peer, by_number);
 
                 if (peer->record.number == number)
+                        return peer;
+        }
+        return NULL;
+}
+
+struct peer *peers_by_id(const struct peers *p, const char *id)
+{
+        for (struct table_entry *e = table_find(&p->by_id, id, strlen(id)); e;
+                e = table_find_next(e)) {
+                struct peer *peer = container_of(e, struct peer, by_id);
+
+                if (streq(peer->record.id, id))
+                        return peer;
+        }
+        return NULL;
+}
+
+struct peer *peers_contact(const struct peers *p, const char *name)
+{
+        char folded[NAME_SIZE_MAX + 1];
+
+        if (strlen(name) > NAME_SIZE_MAX)
+                return NULL;
+        name_fold(name, folded);
+        for (struct table_entry *e = table_find(&p->by_contact, folded, strlen(folded)); e;
+                e = table_find_next(e)) {
+                struct peer *peer = container_of(e, struct peer, by_contact);
+
+                if (name_equal(peer->record.contact, name))
                         return peer;
         }
         return NULL;
@@ -191,27 +279,38 @@ struct peer *peers_next_named(const struct peers *p, const char *name, const str
         return NULL;
 }
 
+bool peers_is_hidden(const struct peers *p, const struct peer *peer)
+{
+        if (peer_is_native(peer))
+                return false;
+        if (peers_successor(p, peer))
+                return true;
+        for (struct peer *i = peers_next_at(p, &peer->record.endpoint, NULL); i;
+                i = peers_next_at(p, &peer->record.endpoint, i))
+                if (peer_is_native(i) && peer_is_present(i) &&
+                        name_equal(i->record.name, peer->record.name))
+                        return true;
+        return false;
+}
+
 struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_several)
 {
-        struct peer *best = NULL;
+        struct peer *found = NULL;
 
         if (ret_several)
                 *ret_several = false;
         for (struct peer *i = peers_next_named(p, name, NULL); i;
                 i = peers_next_named(p, name, i)) {
-                if (!peer_is_present(i))
+                if (!peer_is_present(i) || peers_is_hidden(p, i))
                         continue;
-                if (best && !peer_is_same_machine(best, i)) {
+                if (found) {
                         if (ret_several)
                                 *ret_several = true;
                         return NULL;
                 }
-                if (!best || i->neighbour.presence > best->neighbour.presence ||
-                        (i->neighbour.presence == best->neighbour.presence &&
-                                i->record.number < best->record.number))
-                        best = i;
+                found = i;
         }
-        return best;
+        return found;
 }
 
 struct peer *peers_next_at(
@@ -233,9 +332,66 @@ struct peer *peers_next_at(
 struct peer *peers_at(const struct peers *p, const struct endpoint *e, const char *name)
 {
         for (struct peer *i = peers_next_at(p, e, NULL); i; i = peers_next_at(p, e, i))
-                if (name_equal(i->record.name, name))
+                if (!peer_is_native(i) && name_equal(i->record.name, name))
                         return i;
         return NULL;
+}
+
+struct peer *peers_successor(const struct peers *p, const struct peer *peer)
+{
+        return peer->record.successor > 0 ? peers_by_number(p, peer->record.successor) : NULL;
+}
+
+bool peers_is_namesake(const struct peers *p, const struct peer *peer)
+{
+        struct peer *contact = peers_contact(p, peer->record.name);
+
+        return contact && contact != peer && !peer_is_contact(peer) &&
+               peers_successor(p, peer) != contact;
+}
+
+bool peer_sighted(struct peer *peer, const struct endpoint *at)
+{
+        size_t n;
+
+        for (n = 0; n < WHEREABOUTS_MAX && peer->whereabouts[n].family != ENDPOINT_NONE; n++)
+                if (endpoint_equal(&peer->whereabouts[n], at))
+                        return false;
+
+        /* The last one goes, or else the one before it. */
+        if (n == WHEREABOUTS_MAX) {
+                n--;
+                if (peer->record.is_proven &&
+                        endpoint_equal(&peer->whereabouts[n], &peer->record.endpoint))
+                        peer->whereabouts[n - 1] = peer->whereabouts[n];
+        }
+        memmove(&peer->whereabouts[1], &peer->whereabouts[0], n * sizeof peer->whereabouts[0]);
+        peer->whereabouts[0] = *at;
+        return true;
+}
+
+void peer_missed(struct peer *peer)
+{
+        struct endpoint first = peer->whereabouts[0];
+        size_t n;
+
+        for (n = 1; n < WHEREABOUTS_MAX && peer->whereabouts[n].family != ENDPOINT_NONE; n++)
+                peer->whereabouts[n - 1] = peer->whereabouts[n];
+        peer->whereabouts[n - 1] = first;
+}
+
+enum security peer_security(const struct peer *peer)
+{
+        const struct peer_record *record = &peer->record;
+
+        if (peer_is_native(peer)) {
+                if (!record->is_proven)
+                        return SECURITY_UNPROVEN;
+                return record->is_verified ? SECURITY_VERIFIED : SECURITY_ENCRYPTED;
+        }
+        if (record->memory.no_key || (!record->heard_classic && record->second_port != 0))
+                return SECURITY_PLAIN;
+        return SECURITY_LEGACY;
 }
 
 void peer_presence_changed(struct peers *p, struct peer *peer)

@@ -39,6 +39,7 @@ struct peer {
         struct native *native;                        /* NULL: none was ever needed in this run */
         struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
                                                          no more */
+        bool is_key_told; /* that it has another key than a contact in its place was told */
 };
 
 struct peers {
@@ -53,19 +54,21 @@ struct peers {
 int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struct random *random);
 void peers_done(struct peers *p);
 
-/* A new one from a record; its number is given when it is 0. 0, -ENOMEM, or -ENOBUFS when there is
- * no room: in the table, or for one more name at this address. */
+/* A new one from a record; its number is given when it is 0. 0, -ENOMEM, -EEXIST when there is one
+ * of this id, or -ENOBUFS when there is no room: in the table, or for one more at this address. */
 int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_usec, usec_t now_usec,
         struct peer **ret);
 /* Makes room by forgetting somebody unheard for long who left no trace. 0 and its number, or
  * -ENOBUFS. */
 int peers_evict(struct peers *p, uint64_t *ret_number);
-/* Gives @peer another name; a classic one none that another classic peer of its address has. */
+/* Gives @peer another name: a classic one none that another classic peer of its address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
 /* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
 int peers_bind(struct peers *p, struct peer *peer, const char *contact);
 /* A native peer is somewhere else now. */
 int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to);
+/* May one more be known at this address? */
+bool peers_has_place(const struct peers *p, const struct endpoint *e);
 
 struct peer *peers_by_number(const struct peers *p, uint64_t number);
 /* The native one of this id; the contact of this name; the classic one at this address. */
@@ -75,15 +78,24 @@ struct peer *peers_at(const struct peers *p, const struct endpoint *e, const cha
 /* All of one name, all of one address: start with @previous NULL; NULL ends. */
 struct peer *peers_next_named(const struct peers *p, const char *name, const struct peer *previous);
 /* The one who is present and calls itself by this name, or NULL when there is none or several
- * (*ret_several, may be NULL). No classic one whose successor is known. */
+ * (*ret_several, may be NULL). Not one who is hidden. */
 struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_several);
 struct peer *peers_next_at(
         const struct peers *p, const struct endpoint *e, const struct peer *previous);
 
-/* A native peer was heard here. A new place is tried first, and drives out the last one. */
-void peer_sighted(struct peer *peer, const struct endpoint *at);
+/* A native peer was heard here. A new place is tried first, and drives out the last one, but never
+ * the one where it was proven. True when it is new. */
+bool peer_sighted(struct peer *peer, const struct endpoint *at);
 /* The first of its whereabouts was tried in vain: the others come first now. */
 void peer_missed(struct peer *peer);
+
+/* The native peer that a classic one turned out to be, or NULL. */
+struct peer *peers_successor(const struct peers *p, const struct peer *peer);
+/* Is it a classic peer that stands behind a native one: its successor, or who is present under the
+ * same name at the same address, and most likely is the same? */
+bool peers_is_hidden(const struct peers *p, const struct peer *peer);
+/* Is it, under the name it calls itself, not the one whom that name means? */
+bool peers_is_namesake(const struct peers *p, const struct peer *peer);
 
 /* Its record changed and must be stored; or only its presence, to be told. */
 void peer_touch(struct peers *p, struct peer *peer);
@@ -99,12 +111,6 @@ static inline bool peer_is_present(const struct peer *peer)
 static inline bool peer_is_native(const struct peer *peer)
 {
         return peer->record.id[0];
-}
-
-/* TRANSITION */
-static inline bool peer_is_same_machine(const struct peer *a, const struct peer *b)
-{
-        return a->record.id[0] && streq(a->record.id, b->record.id);
 }
 
 static inline bool peer_is_contact(const struct peer *peer)
