@@ -6,6 +6,7 @@
 #include "base/endpoint.h"
 #include "base/list.h"
 #include "base/ratelimit.h"
+#include "base/ratelimits.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "base/usec.h"
@@ -411,6 +412,24 @@ TEST(rates)
         ASSERT_EQ(ratelimit_take_refused(&r), 0);
         ASSERT_TRUE(ratelimit_allow(&r, 6000));
         ASSERT_FALSE(ratelimit_allow((struct ratelimit[]){ { .burst = 0 } }, 1));
+}
+
+TEST(each_address_has_its_own_limit)
+{
+        static const uint8_t key[TABLE_KEY_SIZE] = { 1 };
+        struct endpoint a = endpoint_ipv4(10, 0, 0, 1, 5), b = endpoint_ipv4(10, 0, 0, 2, 5);
+        struct ratelimits limits;
+
+        ASSERT_OK(ratelimits_init(&limits, 64, USEC_PER_SEC, 2, key));
+        ASSERT_TRUE(ratelimits_allow(&limits, &a, 10));
+        a.port = 6; /* the same address */
+        ASSERT_TRUE(ratelimits_allow(&limits, &a, 11));
+        ASSERT_FALSE(ratelimits_allow(&limits, &a, 12));
+        ASSERT_TRUE(ratelimits_allow(&limits, &b, 12));
+        ASSERT_FALSE(ratelimits_allow(&limits, &a, USEC_PER_SEC + 9));
+        ASSERT_TRUE(ratelimits_allow(&limits, &a, USEC_PER_SEC + 10));
+        ratelimits_done(&limits);
+        ratelimits_done(&limits);
 }
 
 TEST_MAIN()
