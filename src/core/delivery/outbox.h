@@ -5,7 +5,8 @@
  *
  * A queue in the order of writing. The first message is tried; if that fails the whole queue rests,
  * longer each time (1 s doubling to 5 min, with jitter), until the time is over or the peer is
- * heard anew. Texts are not kept here.
+ * heard anew. Texts are not kept here. To a native peer what waits goes in a stream, and only the
+ * search for a session rests.
  */
 #include "base/encode.h"
 #include "base/list.h"
@@ -26,8 +27,10 @@ struct queued {
         uint64_t serial; /* rises in the order of writing; the caller's care */
         int security;    /* enum security: the least accepted */
         size_t size;
-        size_t size_sent; /* bytes of text that already went, in whole parts */
-        char number[];    /* the user's own private number, or "" */
+        size_t size_sent;       /* bytes of text that already went, in whole parts */
+        bool is_streamed;       /* to a native peer: in its stream, too (stream.h) */
+        uint64_t stream_number; /* there, as it is remembered; 0: none */
+        char number[];          /* the user's own private number, or "" */
 };
 
 struct outbox {

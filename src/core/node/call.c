@@ -114,39 +114,80 @@ static int check_number(const char *number, struct refusal *ret_refusal)
         return 0;
 }
 
-/* May @peer be sent this text with at least @security? */
-static int check_peer(const struct node *n, const struct peer *peer, enum security security,
+static int check_classic(const struct node *n, const struct peer *peer, enum security security,
         const char *text, size_t size, struct refusal *ret_refusal)
 {
-        const char *name = peer->record.name;
+        const char *name = peer_name(peer);
         bool is_plain = security == SECURITY_PLAIN;
 
-        if (peer->record.blocked)
-                return refuse(ret_refusal, REFUSAL_BLOCKED,
-                        "You have blocked %s: \"p2pchat unblock %s\" first.", name, name);
         if (peer->record.cannot_chat)
                 return refuse(ret_refusal, REFUSAL_CANNOT_CHAT,
                         "%s runs a program that shares files on this port and cannot chat.", name);
-        if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND ||
-                                 (peer->record.memory.no_key && !peer->record.id[0])))
+        if (security > SECURITY_LEGACY)
+                return refuse(ret_refusal, REFUSAL_NOT_SECURE,
+                        "The program of %s knows only the classic key exchange, which is not "
+                        "secure: ask for \"legacy\" if that will do.",
+                        name);
+        if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND || peer->record.memory.no_key))
                 return refuse(ret_refusal, REFUSAL_NOT_SECURE,
                         "The program of %s understands plain text only: ask for plain text if "
-                        "everybody "
-                        "on the network may read it.",
+                        "everybody on the network may read it.",
                         name);
         if (legacy_count_parts(&peer->record.memory, is_plain ? LEGACY_PLAIN : LEGACY_ENCRYPTED,
                     n->username, text, size) > LEGACY_PARTS_MAX)
                 return refuse(ret_refusal, REFUSAL_TOO_LARGE,
                         "The text has %zu bytes; the program of %s takes about 700 at a time, and "
-                        "at most "
-                        "%d such parts are sent: send less, or in several messages.",
+                        "at most %d such parts are sent: send less, or in several messages.",
                         size, name, LEGACY_PARTS_MAX);
+        return 0;
+}
+
+static int check_native(
+        const struct peer *peer, enum security security, struct refusal *ret_refusal)
+{
+        const char *name = peer_name(peer);
+
+        if (security == SECURITY_VERIFIED && peer_security(peer) < security)
+                return refuse(ret_refusal, REFUSAL_NOT_SECURE,
+                        "The fingerprint of %s was never compared: see \"p2pchat fingerprint "
+                        "%s\", then \"p2pchat verify\".",
+                        name, name);
+        if (security > SECURITY_ENCRYPTED && peer_security(peer) < security)
+                return refuse(ret_refusal, REFUSAL_NOT_SECURE,
+                        "%s has no certificate: ask for \"encrypted\" if that will do.", name);
+        return 0;
+}
+
+/* May @peer be sent this text with at least @security? */
+static int check_peer(const struct node *n, const struct peer *peer, enum security security,
+        const char *text, size_t size, struct refusal *ret_refusal)
+{
+        const char *name = peer_name(peer);
+        int r;
+
+        if (peer->record.blocked)
+                return refuse(ret_refusal, REFUSAL_BLOCKED,
+                        "You have blocked %s: \"p2pchat unblock %s\" first.", name, name);
+        r = peer_is_native(peer) ? check_native(peer, security, ret_refusal)
+                                 : check_classic(n, peer, security, text, size, ret_refusal);
+        if (r != 0)
+                return r;
         if (peer->outbox.n >= n->options.queue_max ||
                 peer->outbox.size + size > n->options.queue_size_max)
                 return refuse(ret_refusal, REFUSAL_QUEUE_FULL,
                         "%zu messages wait for %s already: wait until %s is back, or cancel some.",
                         peer->outbox.n, name, name);
         return 0;
+}
+
+/* Nothing goes to a native peer with less than a session gives. */
+static enum security least_security(const struct peer *peer, int asked)
+{
+        enum security least = peer_is_native(peer) ? SECURITY_ENCRYPTED : SECURITY_LEGACY;
+
+        if (asked < 0)
+                return least;
+        return peer_is_native(peer) ? MAX((enum security)asked, least) : (enum security)asked;
 }
 
 static int store_message(struct node *n, struct peer *peer, const struct ulid *id,
@@ -167,7 +208,7 @@ static int store_message(struct node *n, struct peer *peer, const struct ulid *i
                 },
         };
 
-        memcpy(c.message.name, peer->record.name, sizeof c.message.name);
+        memcpy(c.message.name, peer_name(peer), strlen(peer_name(peer)) + 1);
         if (number)
                 memcpy(c.message.number, number, strlen(number) + 1);
         if (!peer->record.has_history) {
@@ -181,9 +222,11 @@ static int store_message(struct node *n, struct peer *peer, const struct ulid *i
 static int reply_later(struct node *n, uint64_t number, const struct ulid *id, usec_t wait_usec,
         const struct peer *peer, struct now now)
 {
+        bool is_going =
+                peer_is_native(peer) ? node_is_seeking(n, peer, now) : peer->delivery != NULL;
         struct call *call;
 
-        if (wait_usec == 0 || !peer->delivery)
+        if (wait_usec == 0 || !is_going)
                 return reply(n, number, id, MESSAGE_QUEUED);
 
         call = calloc(1, sizeof *call);
@@ -196,24 +239,36 @@ static int reply_later(struct node *n, uint64_t number, const struct ulid *id, u
         return 0;
 }
 
+/* What a classic peer turned out to be is written to instead. */
+static int find_recipient(
+        const struct node *n, const char *word, struct peer **ret, struct refusal *ret_refusal)
+{
+        int r = node_find_user(n, word, ret, ret_refusal);
+
+        if (r == 0)
+                *ret = peers_successor(&n->peers, *ret) ?: *ret;
+        return r;
+}
+
 int node_send(struct node *n, uint64_t call, const char *word, const char *text, size_t size,
         const struct send_options *options, struct now now, struct refusal *ret_refusal)
 {
-        enum security security =
-                options->security < 0 ? SECURITY_LEGACY : (enum security)options->security;
+        enum security security;
         uint8_t random[10];
         struct peer *peer;
         struct queued *q;
         struct ulid id;
         int r;
 
-        r = node_find_user(n, word, &peer, ret_refusal);
+        r = find_recipient(n, word, &peer, ret_refusal);
         if (r == 0)
                 r = check_text(text, size, ret_refusal);
         if (r == 0)
                 r = check_number(options->number, ret_refusal);
-        if (r == 0)
-                r = check_peer(n, peer, security, text, size, ret_refusal);
+        if (r != 0)
+                return r;
+        security = least_security(peer, options->security);
+        r = check_peer(n, peer, security, text, size, ret_refusal);
         if (r != 0)
                 return r;
 
@@ -229,7 +284,9 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
         r = store_message(n, peer, &id, security, text, size, options->number, now);
         if (r < 0)
                 return r;
-        r = node_deliver(n, peer, now);
+        r = node_make_contact(n, peer, now);
+        if (r == 0)
+                r = node_deliver(n, peer, now);
         if (r < 0)
                 return r;
         /* It may have been passed on to another one of that name. */
@@ -245,6 +302,14 @@ static int refuse_no_message(struct refusal *ret_refusal, const struct ulid *id,
                 ret_refusal, REFUSAL_NO_SUCH_MESSAGE, "Message %s %s.", ulid_format(id, text), why);
 }
 
+/* Out of what is under way to the peer. 0, -errno, or 1 when his answer has just come. */
+static int take_back(struct node *n, struct peer *peer, struct queued *q)
+{
+        if (peer_is_native(peer))
+                return node_stream_cancel(n, peer, q);
+        return peer->delivery && peer->delivery->queued == q ? node_delivery_abort(n, peer) : 0;
+}
+
 int node_cancel(struct node *n, const struct ulid *id, struct now now, struct refusal *ret_refusal)
 {
         struct queued *q = node_queued(n, id);
@@ -255,14 +320,15 @@ int node_cancel(struct node *n, const struct ulid *id, struct now now, struct re
                 return refuse_no_message(
                         ret_refusal, id, "is not in the queue: it never was, or it has gone");
         peer = container_of(q->outbox, struct peer, outbox);
-        if (peer->delivery && peer->delivery->queued == q) {
-                if (peer->delivery->state >= DELIVERY_TALKING)
-                        return refuse_no_message(
-                                ret_refusal, id, "is on its way and cannot be called back");
-                r = node_delivery_abort(n, peer);
-                if (r < 0)
-                        return r;
-        }
+        if (node_stream_is_sent(peer, q) || (peer->delivery && peer->delivery->queued == q &&
+                                                    peer->delivery->state >= DELIVERY_TALKING))
+                return refuse_no_message(
+                        ret_refusal, id, "is on its way and cannot be called back");
+        r = take_back(n, peer, q);
+        if (r > 0)
+                return refuse_no_message(ret_refusal, id, "has just been answered");
+        if (r < 0)
+                return r;
         r = node_settle(n, peer, q, MESSAGE_CANCELLED, "");
         return r < 0 ? r : node_deliver(n, peer, now);
 }
@@ -281,7 +347,8 @@ int node_block(
         peer_touch(&n->peers, peer);
         if (!block)
                 return node_deliver_named(n, peer->record.name, now);
-        return node_delivery_abort(n, peer);
+        r = node_hang_up(n, peer, GOODBYE_OTHER, now);
+        return r < 0 ? r : node_delivery_abort(n, peer);
 }
 
 int node_mute(struct node *n, const char *word, usec_t until_usec, struct now now,
@@ -310,12 +377,9 @@ static int cancel_all(struct node *n, uint64_t number)
 
                         if (q->peer != number)
                                 continue;
-                        if (peer->delivery && peer->delivery->queued == q) {
-                                r = node_delivery_abort(n, peer);
-                                if (r < 0)
-                                        return r;
-                        }
-                        r = node_settle(n, peer, q, MESSAGE_CANCELLED, "");
+                        r = take_back(n, peer, q);
+                        if (r == 0)
+                                r = node_settle(n, peer, q, MESSAGE_CANCELLED, "");
                         if (r < 0)
                                 return r;
                 }

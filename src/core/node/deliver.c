@@ -2,12 +2,14 @@
 /*
  * From the queue to the peer
  *
+ * To a native peer in a session (seek.c, streams.c). To a classic one:
+ *
  *     LOADING --text--> DIALLING --connected--> TALKING --written--> FINISHING --closed--> next
  * part, |                  |                      |                     |                 next one
  *        +------------------+----------------------+---------------------+--> rest, then again
  *
- * One message per peer is under way. It is sent once the other side took all of its parts; until
- * then it stays in the queue, and what is not known to have arrived goes again.
+ * One message per classic peer is under way. It is sent once the other side took all of its parts;
+ * until then it stays in the queue, and what is not known to have arrived goes again.
  */
 #include "core/node/node-private.h"
 
@@ -25,9 +27,9 @@ struct endpoint peer_endpoint(const struct peer *peer)
 
 enum dialect peer_dialect(const struct peer *peer)
 {
-        bool is_classic = peer->record.heard_classic || peer->record.id[0];
-
-        return is_classic || peer->record.second_port == 0 ? DIALECT_CLASSIC : DIALECT_SECOND;
+        return peer_is_native(peer) || peer->record.heard_classic || peer->record.second_port == 0
+                       ? DIALECT_CLASSIC
+                       : DIALECT_SECOND;
 }
 
 struct queued *node_queued(const struct node *n, const struct ulid *id)
@@ -54,7 +56,7 @@ int node_enqueue(struct node *n, struct peer *peer, struct queued *q)
         q->serial = ++n->serial_last;
         outbox_add(&peer->outbox, q);
         peer_queue_changed(&n->peers, peer);
-        return 0;
+        return peer_is_native(peer) ? node_stream_add(n, peer, q) : 0;
 }
 
 static void delivery_free(struct peer *peer)
@@ -80,6 +82,9 @@ int node_settle(struct node *n, struct peer *holder, struct queued *q, enum mess
                 c.state.security = d->security;
                 c.state.endpoint = peer_endpoint(holder);
                 delivery_free(holder);
+        } else if (state == MESSAGE_DELIVERED) {
+                c.state.security = peer_security(holder);
+                c.state.endpoint = peer_endpoint(holder);
         }
         table_remove(&n->queued_by_id, &q->by_id);
         outbox_remove(&holder->outbox, q);
@@ -95,49 +100,115 @@ int node_settle(struct node *n, struct peer *holder, struct queued *q, enum mess
 /* Before that time nobody is disturbed with a first connection: old programs must have heard us. */
 static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
 {
-        if (peer->record.id[0] || !peer->is_new || !n->discovery.announces)
+        if (!peer->is_new || !n->discovery.announces)
                 return 0;
         if (n->discovery.first_announce_usec == 0)
                 return USEC_INFINITY;
         return usec_add(n->discovery.first_announce_usec, FIRST_CHAT_HOLD_USEC);
 }
 
-/* The one who is here under his name, if something may be sent to him there: @peer has moved. */
+/*
+ * The one who is here under his name, if something may be sent to him there: @peer, a classic one,
+ * has moved. No native one who was known before @peer, nor a contact: who has written to @peer
+ * although the name meant somebody else does not mean that one.
+ */
 static struct peer *heir_of(const struct node *n, const struct peer *peer)
 {
         struct peer *heir = peers_bearer(&n->peers, peer->record.name, NULL);
 
-        if (!heir || heir == peer || heir->record.blocked || heir->record.cannot_chat)
-                return NULL;
-        /* A name moves only when nobody is left at the old address. */
-        if (peer_is_present(peer))
+        if (!heir || heir == peer || heir->record.blocked || peer_is_contact(heir) ||
+                (peer_is_native(heir) && heir->record.number < peer->record.number) ||
+                (heir->record.cannot_chat && !peer_is_native(heir)) || peer_is_present(peer))
                 return NULL;
         return heir;
 }
 
-static int pass_on(struct node *n, struct peer *peer, struct peer *heir, struct now now)
+static bool is_talking(const struct peer *peer)
 {
+        return peer->delivery && peer->delivery->state >= DELIVERY_TALKING;
+}
+
+int node_pass_on(struct node *n, struct peer *peer, struct peer *heir, struct now now)
+{
+        int r = 0;
+
+        assert(!peer_is_native(peer));
+        r = node_delivery_abort(n, peer);
+        if (r < 0)
+                return r;
+        if (peer_is_native(heir) && peer->record.successor != heir->record.number) {
+                assert(heir->record.is_proven);
+                peer->record.successor = heir->record.number;
+                peer_touch(&n->peers, peer);
+        }
         outbox_move(&heir->outbox, &peer->outbox);
         peer_queue_changed(&n->peers, peer);
         peer_queue_changed(&n->peers, heir);
-        return node_deliver(n, heir, now);
+        if (peer_is_native(heir)) {
+                r = node_make_contact(n, heir, now);
+                if (r == 0)
+                        r = node_stream_reorder(n, heir);
+        }
+        return r < 0 ? r : node_deliver(n, heir, now);
 }
 
-int node_deliver(struct node *n, struct peer *peer, struct now now)
+int node_inherit(struct node *n, struct peer *heir, bool by_name, struct now now)
+{
+        const char *name = heir->record.name;
+        int r = 0;
+
+        for (struct peer *i = peers_next_named(&n->peers, name, NULL); i && r == 0;
+                i = peers_next_named(&n->peers, name, i)) {
+                bool is_absent = !peer_is_present(i) && i->record.number < heir->record.number;
+
+                if (peer_is_native(i) || i->outbox.n == 0 || i->record.blocked || is_talking(i))
+                        continue;
+                if (i->record.successor == heir->record.number || (by_name && is_absent))
+                        r = node_pass_on(n, i, heir, now);
+        }
+        return r;
+}
+
+/* The native one who announces himself with the name and at the address of a classic one: that he
+ * is the same must be proven first. */
+static struct peer *native_at(const struct node *n, const struct peer *peer)
+{
+        for (struct peer *i = peers_next_named(&n->peers, peer->record.name, NULL); i;
+                i = peers_next_named(&n->peers, peer->record.name, i))
+                if (peer_is_native(i) && !i->record.is_proven && !i->record.blocked &&
+                        peer_is_present(i) &&
+                        endpoint_same_address(&i->record.endpoint, &peer->record.endpoint))
+                        return i;
+        return NULL;
+}
+
+/* True when it is to be seen first whether what waits for @peer, a classic one, may go in a
+ * session; or it has been passed on to somebody else. */
+static int find_better(struct node *n, struct peer *peer, struct now now, bool *ret)
+{
+        struct peer *native = native_at(n, peer), *heir = peers_successor(&n->peers, peer);
+
+        if (!heir && !native)
+                heir = heir_of(n, peer);
+        if (heir && (!peer_is_native(heir) || heir->record.is_proven)) {
+                *ret = true;
+                return node_pass_on(n, peer, heir, now);
+        }
+        native = native ?: heir;
+        *ret = native && node_is_seeking(n, native, now);
+        return native ? node_seek_session(n, native, now) : 0;
+}
+
+static int deliver_classic(struct node *n, struct peer *peer, struct now now)
 {
         struct queued *q = outbox_first(&peer->outbox);
+        bool is_done;
         usec_t due_usec;
+        int r;
 
-        if (!q || peer->delivery || peer->record.blocked || peer->record.cannot_chat)
-                return 0;
-        if (peer->neighbour.presence != PRESENCE_ONLINE) {
-                struct peer *heir = heir_of(n, peer);
-
-                if (heir)
-                        return pass_on(n, peer, heir, now);
-                if (!peer_is_present(peer))
-                        return 0;
-        }
+        r = find_better(n, peer, now, &is_done);
+        if (r < 0 || is_done || !peer_is_present(peer))
+                return r;
 
         due_usec = MAX(peer->outbox.retry_usec, hold_until_usec(n, peer));
         if (due_usec > now.mono_usec) {
@@ -152,6 +223,15 @@ int node_deliver(struct node *n, struct peer *peer, struct now now)
         peer->delivery->queued = q;
         return agenda_add_effect(
                 &n->agenda, &(struct effect){ .type = EFFECT_LOAD, .load = { .id = q->id } });
+}
+
+int node_deliver(struct node *n, struct peer *peer, struct now now)
+{
+        if (peer->outbox.n == 0 || peer->delivery || peer->record.blocked)
+                return 0;
+        if (peer_is_native(peer))
+                return node_seek_session(n, peer, now);
+        return peer->record.cannot_chat ? 0 : deliver_classic(n, peer, now);
 }
 
 int node_deliver_named(struct node *n, const char *name, struct now now)
@@ -204,6 +284,8 @@ static int dial(struct node *n, struct peer *peer, struct now now)
 {
         struct delivery *d = peer->delivery;
         struct endpoint to;
+        struct link *link;
+        int r;
 
         if (n->links_by_number.n >= n->options.links_max)
                 return rest(n, peer, now);
@@ -214,7 +296,11 @@ static int dial(struct node *n, struct peer *peer, struct now now)
                               : SECURITY_LEGACY;
         d->state = DELIVERY_DIALLING;
         to = peer_endpoint(peer);
-        return node_dial(n, peer, &to, &d->link);
+        r = node_dial(n, peer, &to, &link);
+        if (r < 0)
+                return r;
+        d->link = link->number;
+        return 0;
 }
 
 int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const char *text,
@@ -223,7 +309,11 @@ int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const c
         struct queued *q = node_queued(n, id);
         struct peer *peer = q ? container_of(q->outbox, struct peer, outbox) : NULL;
 
-        if (!peer || !peer->delivery || peer->delivery->queued != q ||
+        if (!peer)
+                return 0;
+        if (peer_is_native(peer))
+                return node_stream_loaded(n, peer, q, time_usec, text, size, now);
+        if (!peer->delivery || peer->delivery->queued != q ||
                 peer->delivery->state != DELIVERY_LOADING)
                 return 0;
         if (!text)
@@ -290,8 +380,7 @@ int node_delivery_result(
                 return rest(n, peer, now);
         case LEGACY_NO_KEY:
         case LEGACY_NOT_UNDERSTOOD:
-                /* One of ours knows how; something else is wrong with it now. */
-                if (peer->record.id[0] || ++peer->n_no_key < NO_KEY_MAX)
+                if (++peer->n_no_key < NO_KEY_MAX)
                         return rest(n, peer, now);
                 peer->n_no_key = 0;
                 return fail(n, peer, "NotSecure", now);
@@ -324,18 +413,10 @@ static int part_taken(struct node *n, struct peer *peer, struct now now)
         return r < 0 ? r : dial(n, peer, now);
 }
 
-/*
- * One of ours closes once the message is on its disk, so only that counts: its kernel may have
- * taken what its process, or its power, did not live to keep. Of others nothing better can be had.
- */
-static bool is_taken(const struct peer *peer, enum link_end how)
-{
-        return how == LINK_CLOSED || (how == LINK_ACKNOWLEDGED && !peer->record.id[0]);
-}
-
 int node_delivery_closed(struct node *n, struct peer *peer, enum link_end how, struct now now)
 {
-        if (peer->delivery->state == DELIVERY_FINISHING && is_taken(peer, how))
+        if (peer->delivery->state == DELIVERY_FINISHING &&
+                (how == LINK_CLOSED || how == LINK_ACKNOWLEDGED))
                 return part_taken(n, peer, now);
         return rest(n, peer, now);
 }

@@ -229,14 +229,29 @@ static int heard(struct node *n, struct peer *peer, struct now now)
         return r < 0 || !is_back ? r : node_deliver_named(n, peer->record.name, now);
 }
 
-static bool is_own(const struct node *n, const struct endpoint *from, const struct announce *a)
+static bool is_own_address(const struct node *n, const struct endpoint *from)
+{
+        for (size_t i = 0; i < n->n_interfaces; i++)
+                if (endpoint_same_address(&n->interfaces[i].address, from))
+                        return true;
+        return false;
+}
+
+/* With our id from elsewhere it may be a copy of us. */
+static int hear_self(
+        struct node *n, const struct endpoint *from, const struct announce *a, struct now now)
+{
+        struct endpoint at = *from;
+
+        at.port = a->port ?: ENDPOINT_PORT_DEFAULT;
+        return a->id[0] && !is_own_address(n, from) ? node_check_clone(n, &at, now) : 0;
+}
+
+static bool is_self(const struct node *n, const struct endpoint *from, const struct announce *a)
 {
         if (a->id[0])
                 return streq(a->id, n->id);
-        for (size_t i = 0; i < n->n_interfaces; i++)
-                if (endpoint_same_address(&n->interfaces[i].address, from))
-                        return name_equal(a->username, n->username);
-        return false;
+        return is_own_address(n, from) && name_equal(a->username, n->username);
 }
 
 int node_rename(struct node *n, struct peer *peer, const char *name)
@@ -402,7 +417,9 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
                 return r < 0 ? r : 0;
         if (!n->id[0])
                 a.id[0] = 0;
-        if (is_own(n, from, &a) || (from->family == ENDPOINT_IPV6 && !a.id[0]))
+        if (is_self(n, from, &a))
+                return hear_self(n, from, &a, now);
+        if (from->family == ENDPOINT_IPV6 && !a.id[0])
                 return 0;
 
         is_newcomer = !is_online(n, from, &a);

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Connections, and what the classic engine makes of them */
+/*
+ * Connections: who may have one, and which protocol is spoken there
+ *
+ * What comes in is the classic engine's, whose timers end the silent, until its first bytes tell
+ * that it is a session. Until somebody has proven who he is he is a stranger; classic ones never
+ * do.
+ */
 #include <stdio.h>
 
 #include "core/node/node-private.h"
@@ -37,14 +43,15 @@ static int link_add(struct node *n, uint64_t number, const struct endpoint *remo
         return 0;
 }
 
-static void link_free(struct node *n, struct link *link)
+void node_forget_link(struct node *n, struct link *link)
 {
         table_remove(&n->links_by_number, &link->by_number);
         list_remove(&link->list);
+        session_free(link->session);
         free(link);
 }
 
-static int emit_close(struct node *n, uint64_t number, enum close_how how)
+int node_emit_close(struct node *n, uint64_t number, enum close_how how)
 {
         return agenda_add_effect(&n->agenda,
                 &(struct effect){ .type = EFFECT_CLOSE, .close = { .link = number, .how = how } });
@@ -57,11 +64,11 @@ int node_close_link(struct node *n, uint64_t number, enum close_how how)
         if (!link)
                 return 0;
         legacy_lost(n->legacy, number);
-        link_free(n, link);
-        return emit_close(n, number, how);
+        node_forget_link(n, link);
+        return node_emit_close(n, number, how);
 }
 
-int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, uint64_t *ret_link)
+int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret)
 {
         struct link *link;
         int r;
@@ -70,30 +77,42 @@ int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, uint
         r = link_add(n, n->link_last, to, peer, &link);
         if (r < 0)
                 return r;
-        *ret_link = link->number;
+        *ret = link;
         return agenda_add_effect(&n->agenda, &(struct effect){ .type = EFFECT_DIAL,
                                                      .dial = { .link = link->number, .to = *to } });
 }
 
-/* All who are known at this address are blocked. */
+/* All who are known at this address are classic and blocked. A native one is known by what it
+ * proves, and turned away then. */
 static bool is_blocked_address(const struct node *n, const struct endpoint *remote)
 {
         struct peer *first = peers_next_at(&n->peers, remote, NULL);
 
         for (struct peer *i = first; i; i = peers_next_at(&n->peers, remote, i))
-                if (!i->record.blocked)
+                if (!i->record.blocked || peer_is_native(i))
                         return false;
         return first;
 }
 
-static size_t count_strangers_at(const struct node *n, const struct endpoint *remote)
+static bool is_accepted(const struct link *link)
+{
+        return link->number % 2 == 0;
+}
+
+static bool is_stranger(const struct link *link)
+{
+        return is_accepted(link) && !link->peer;
+}
+
+static size_t count_at(const struct node *n, const struct endpoint *remote,
+        bool (*is_counted)(const struct link *link))
 {
         size_t count = 0;
 
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
 
-                count += !link->peer && endpoint_same_address(&link->remote, remote);
+                count += is_counted(link) && endpoint_same_address(&link->remote, remote);
         }
         return count;
 }
@@ -103,7 +122,7 @@ static size_t count_strangers(const struct node *n)
         size_t count = 0;
 
         list_for_each (i, &n->links)
-                count += !container_of(i, struct link, list)->peer;
+                count += is_stranger(container_of(i, struct link, list));
         return count;
 }
 
@@ -115,7 +134,7 @@ static struct link *noisiest(const struct node *n, size_t *ret_count)
 
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
-                size_t count = link->peer ? 0 : count_strangers_at(n, &link->remote);
+                size_t count = is_stranger(link) ? count_at(n, &link->remote, is_stranger) : 0;
 
                 if (count > most) {
                         most = count;
@@ -126,7 +145,7 @@ static struct link *noisiest(const struct node *n, size_t *ret_count)
         return found;
 }
 
-static int warn_limit(struct node *n, const struct endpoint *remote, struct now now)
+int node_warn_of_links(struct node *n, const struct endpoint *remote, struct now now)
 {
         char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
 
@@ -134,20 +153,21 @@ static int warn_limit(struct node *n, const struct endpoint *remote, struct now 
                 return 0;
         (void)snprintf(sentence, sizeof sentence,
                 "Connections of %s are turned away: at most %zu at a time from one address, %zu "
-                "from "
-                "strangers, %zu in all.",
+                "from strangers, %zu in all; a second, at most %d handshakes from one address, %d "
+                "in all.",
                 endpoint_format_address(remote, address), n->options.links_per_address_max,
-                n->options.links_strange_max, n->options.links_max);
+                n->options.links_strange_max, n->options.links_max, HANDSHAKES_PER_ADDRESS_MAX,
+                HANDSHAKES_MAX);
         return node_warn(n, "Limit", "", sentence);
 }
 
 /* 0: there is room now, 1: the newcomer is turned away. */
 static int make_room(struct node *n, const struct endpoint *from)
 {
-        size_t n_here = count_strangers_at(n, from), n_noisiest;
+        size_t n_here = count_at(n, from, is_stranger), n_noisiest;
         struct link *link;
 
-        if (n_here >= n->options.links_per_address_max ||
+        if (count_at(n, from, is_accepted) >= n->options.links_per_address_max ||
                 n->links_by_number.n >= n->options.links_max)
                 return 1;
         if (count_strangers(n) < n->options.links_strange_max)
@@ -168,18 +188,20 @@ int node_accepted(struct node *n, uint64_t number, const struct endpoint *from, 
         assert(number % 2 == 0);
 
         if (is_blocked_address(n, from))
-                return emit_close(n, number, CLOSE_NOW);
+                return node_emit_close(n, number, CLOSE_NOW);
         r = make_room(n, from);
         if (r < 0)
                 return r;
         if (r > 0) {
-                r = emit_close(n, number, CLOSE_NOW);
-                return r < 0 ? r : warn_limit(n, from, now);
+                r = node_emit_close(n, number, CLOSE_NOW);
+                return r < 0 ? r : node_warn_of_links(n, from, now);
         }
 
         r = link_add(n, number, from, NULL, &link);
         if (r < 0)
                 return r;
+        link->begin_usec = now.mono_usec;
+        link->is_undecided = n->options.identity;
         peer = node_peer_at(n, from);
         if (peer)
                 memory = peer->record.memory;
@@ -196,11 +218,14 @@ int node_connected(struct node *n, uint64_t number, struct now now)
 
         if (!link)
                 return 0;
+        if (link->is_native)
+                return node_native_connected(n, link, now);
         r = node_delivery_connected(n, link, now);
         return r < 0 ? r : node_drain_legacy(n, now);
 }
 
-int node_received(struct node *n, uint64_t number, const void *data, size_t size, struct now now)
+static int receive_classic(
+        struct node *n, uint64_t number, const void *data, size_t size, struct now now)
 {
         int r;
 
@@ -208,11 +233,78 @@ int node_received(struct node *n, uint64_t number, const void *data, size_t size
         return r < 0 ? r : node_drain_legacy(n, now);
 }
 
+static int receive_native(
+        struct node *n, uint64_t number, const void *data, size_t size, struct now now)
+{
+        struct link *link = node_link(n, number);
+
+        return link ? node_native_received(n, link, data, size, now) : 0;
+}
+
+/* Gives @data, behind what was kept of it, to whom it belongs; as long as nobody can tell, keeps
+ * it. */
+static int receive_first(
+        struct node *n, struct link *link, const uint8_t *data, size_t size, struct now now)
+{
+        size_t n_used = MIN(size, sizeof link->head - link->head_size), head_size;
+        int (*receive)(struct node *, uint64_t, const void *, size_t, struct now) = NULL;
+        uint64_t number = link->number;
+        uint8_t head[sizeof link->head];
+        int r = 0;
+
+        memcpy(link->head + link->head_size, data, n_used);
+        link->head_size += n_used;
+        switch (session_recognise(link->head, link->head_size)) {
+        case SESSION_MAY_BE:
+                return 0;
+        case SESSION_IS_NOT:
+                receive = receive_classic;
+                break;
+        case SESSION_IS:
+                legacy_lost(n->legacy, number);
+                r = node_native_accepted(n, link, now);
+                receive = receive_native;
+                break;
+        }
+        if (r != 0)
+                return r < 0 ? r : 0;
+
+        link->is_undecided = false;
+        head_size = link->head_size;
+        memcpy(head, link->head, head_size);
+        r = receive(n, number, head, head_size, now);
+        if (r == 0 && n_used < size)
+                r = receive(n, number, data + n_used, size - n_used, now);
+        return r;
+}
+
+int node_received(struct node *n, uint64_t number, const void *data, size_t size, struct now now)
+{
+        struct link *link = node_link(n, number);
+
+        if (!link || size == 0)
+                return 0;
+        if (link->is_undecided)
+                return receive_first(n, link, data, size, now);
+        return link->session ? node_native_received(n, link, data, size, now)
+                             : receive_classic(n, number, data, size, now);
+}
+
 int node_ended(struct node *n, uint64_t number, struct now now)
 {
-        int r;
+        struct link *link = node_link(n, number);
+        int r = 0;
 
-        r = legacy_end(n->legacy, number, now.mono_usec);
+        if (!link)
+                return 0;
+        if (link->session)
+                return node_native_ended(n, link, now);
+        if (link->is_undecided && link->head_size > 0) {
+                link->is_undecided = false;
+                r = receive_classic(n, number, link->head, link->head_size, now);
+        }
+        if (r == 0)
+                r = legacy_end(n->legacy, number, now.mono_usec);
         return r < 0 ? r : node_drain_legacy(n, now);
 }
 
@@ -235,6 +327,8 @@ int node_closed(struct node *n, uint64_t number, enum link_end how, struct now n
 
         if (!link)
                 return 0;
+        if (link->is_native || link->session)
+                return node_native_closed(n, link, how, now);
         if (link->peer && how == LINK_RESET && node_is_talking(link)) {
                 r = hear_the_end(n, link, now);
                 link = node_link(n, number);
@@ -243,151 +337,8 @@ int node_closed(struct node *n, uint64_t number, enum link_end how, struct now n
         }
         peer = link->peer;
         legacy_lost(n->legacy, number);
-        link_free(n, link);
+        node_forget_link(n, link);
         if (peer && peer->delivery && peer->delivery->link == number)
                 return node_delivery_closed(n, peer, how, now);
-        return 0;
-}
-
-static bool is_same_memory(const struct legacy_memory *a, const struct legacy_memory *b)
-{
-        uint8_t x[LEGACY_MEMORY_SIZE], y[LEGACY_MEMORY_SIZE];
-
-        legacy_memory_encode(a, x);
-        legacy_memory_encode(b, y);
-        return memcmp(x, y, sizeof x) == 0;
-}
-
-static void learn(struct node *n, struct peer *peer, const struct legacy_memory *memory)
-{
-        if (is_same_memory(&peer->record.memory, memory))
-                return;
-        peer->record.memory = *memory;
-        peer_touch(&n->peers, peer);
-}
-
-static int take_message(struct node *n, const struct legacy_effect *e, struct now now)
-{
-        struct link *link = node_link(n, e->link);
-        uint8_t random[10];
-        struct change c;
-        struct peer *peer;
-        int r;
-
-        r = node_hear_from(n, &e->remote, e->name, now, &peer);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        if (link && link->has_learned)
-                learn(n, peer, &link->memory);
-        if (peer->record.blocked)
-                return 0;
-        peer->is_new = false;
-        if (!peer->record.has_history) {
-                peer->record.has_history = true;
-                peer_touch(&n->peers, peer);
-        }
-
-        random_bytes(n->random, random, sizeof random);
-        c = (struct change){
-                .type = CHANGE_MESSAGE,
-                .message = {
-                        .id = ulid_make(now.real_usec, random),
-                        .peer = peer->record.number,
-                        .direction = DIRECTION_RECEIVED,
-                        .security = e->security == LEGACY_ENCRYPTED ? SECURITY_LEGACY :
-                                                                      SECURITY_PLAIN,
-                        .state = peer_is_muted(peer, now.real_usec) ? MESSAGE_MUTED :
-                                                                      MESSAGE_RECEIVED,
-                        .time_usec = now.real_usec,
-                        .endpoint = peer_endpoint(peer),
-                        .text = e->data,
-                        .size = e->size,
-                },
-        };
-        memcpy(c.message.name, peer->record.name, sizeof c.message.name);
-        return agenda_add_change(&n->agenda, &c);
-}
-
-static int take_notice(struct node *n, const struct legacy_effect *e, struct now now)
-{
-        struct peer *peer = node_peer_at(n, &e->remote);
-        char word[WORD_SIZE];
-
-        if (!ratelimit_allow(&n->text_warnings, now.mono_usec))
-                return 0;
-        if (peer)
-                node_word(n, peer->record.number, NULL, NULL, now, word);
-        else
-                endpoint_format_address(&e->remote, word);
-        return node_warn(n, "Undecryptable", word, e->sentence);
-}
-
-static int take_result(struct node *n, const struct legacy_effect *e, struct now now)
-{
-        struct link *link = node_link(n, e->link);
-        struct peer *peer = link ? link->peer : NULL;
-
-        if (link && (link->is_closed || link->is_gone))
-                link_free(n, link);
-        if (!peer || !peer->delivery || peer->delivery->link != e->link)
-                return 0;
-        return node_delivery_result(n, peer, e->outcome, now);
-}
-
-static int take_effect(struct node *n, const struct legacy_effect *e, struct now now)
-{
-        struct link *link = node_link(n, e->link);
-
-        switch (e->type) {
-        case LEGACY_SEND:
-                return agenda_add_effect(&n->agenda,
-                        &(struct effect){
-                                .type = EFFECT_SEND,
-                                .send = { .link = e->link, .data = e->data, .size = e->size },
-                        });
-        case LEGACY_CLOSE:
-                if (!link)
-                        return 0;
-                if (link->is_gone)
-                        return 0;
-                if (link->peer)
-                        link->is_closed = true;
-                else
-                        link_free(n, link);
-                return emit_close(n, e->link, CLOSE_FLUSH);
-        case LEGACY_FINISH:
-                return emit_close(n, e->link, CLOSE_FINISH);
-        case LEGACY_MESSAGE:
-                return take_message(n, e, now);
-        case LEGACY_LEARNED:
-                if (!link)
-                        return 0;
-                link->memory = e->memory;
-                link->has_learned = true;
-                if (link->peer)
-                        learn(n, link->peer, &e->memory);
-                else if (node_peer_at(n, &e->remote))
-                        learn(n, node_peer_at(n, &e->remote), &e->memory);
-                return 0;
-        case LEGACY_RESULT:
-                return take_result(n, e, now);
-        case LEGACY_NOTICE:
-                return take_notice(n, e, now);
-        }
-        return 0;
-}
-
-int node_drain_legacy(struct node *n, struct now now)
-{
-        struct legacy_effect e;
-        int r;
-
-        /* What an effect causes may call the engine again, which ends the life of e's pointers: so
-         * each is taken whole before the next. */
-        while (legacy_next_effect(n->legacy, &e)) {
-                r = take_effect(n, &e, now);
-                if (r < 0)
-                        return r;
-        }
         return 0;
 }

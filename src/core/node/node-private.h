@@ -7,7 +7,8 @@
  *     hear.c      announcements, ours and others'; presence
  *     links.c     connections: who may have one, and which protocol is spoken there
  *     classic.c   what the classic engine makes of them
- *     native.c    sessions with native peers: dialled, proven, replaced, ended
+ *     seek.c      native peers: where they are looked for
+ *     native.c    sessions with them: begun, proven, replaced, ended
  *     streams.c   what is said in them: from the queue to the peer, from the peer to the history
  *     deliver.c   the queue, and from there to a classic peer
  *     contact.c   whom a name means, and what a proof changes in that
@@ -15,6 +16,7 @@
  *     word.c      user words, and back
  *     users.c     the list of users
  */
+#include "base/ratelimits.h"
 #include "core/crypto/random.h"
 #include "core/crypto/x25519.h"
 #include "core/delivery/stream.h"
@@ -29,6 +31,8 @@
 #define CLASSIC_PORT 6000
 #define SECOND_PORT 6004
 #define SAVE_INTERVAL_USEC (5 * USEC_PER_MINUTE)
+#define HANDSHAKES_MAX 50 /* that others begin, in a second */
+#define HANDSHAKES_PER_ADDRESS_MAX 5
 
 struct link {
         struct table_entry by_number;
@@ -37,13 +41,20 @@ struct link {
         struct endpoint remote;
         struct peer *peer; /* to whom we dialled, or who has proven to be it; NULL: a stranger */
 
+        usec_t begin_usec; /* when it was accepted or dialled */
+
+        /* Accepted, and its protocol is not known yet: until then the classic engine has it. */
+        bool is_undecided;
+        uint8_t head[4]; /* what came so far */
+        size_t head_size;
+
         /* native */
         struct session *session; /* NULL: classic, or not known yet */
         bool is_native;          /* dialled, and to become a session */
+        bool is_proven;          /* peer is who it is */
+        const char *end_word;    /* why we ended the session; NULL: we did not */
 
         /* classic */
-        uint8_t head[4]; /* of a stranger: what came before its protocol was known */
-        size_t head_size;
         struct legacy_memory memory;
         bool has_learned; /* memory is news */
         bool is_closed;   /* its result is still to come, then it goes */
@@ -69,15 +80,17 @@ struct delivery {
         unsigned n_again;
 };
 
-/* What there is with a native peer while it is talked to, or something waits for it. */
+/* What there is with a native peer who was ever sought or talked to, or whose streams are known. */
 struct native {
         struct peer *peer;
-        struct list list;  /* in node.natives */
-        struct list moved; /* in node.moved: the streams have something to tell or to do */
-        struct stream_out out;
+        struct list list;      /* in node.natives */
+        struct list moved;     /* in node.moved: the streams have something to tell or to do */
+        struct stream_out out; /* mirrors the outbox once is_filled: in the first session */
+        bool is_filled;
         struct stream_in in;
         uint64_t link;              /* of the proven session, 0: none */
         uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
+        unsigned n_tried;           /* places where it was sought in vain in this round */
         struct session_claim claim; /* of the proven session */
 };
 
@@ -109,6 +122,15 @@ struct node {
         uint64_t link_last; /* odd */
 
         struct list natives, moved;
+        size_t n_sessions;               /* proven ones */
+        usec_t unproven_usec;            /* no dial to an unproven place before */
+        struct ratelimit handshakes;     /* that others begin, in all */
+        struct ratelimits handshakes_at; /* and from each address */
+        struct ratelimits clone_checks;  /* of addresses that announce our id */
+        struct ratelimits clone_warnings;
+        struct endpoint clone; /* where somebody else proved our id; no family: nowhere */
+        bool is_proving;       /* in node_take_proof(): nobody is dialled meanwhile */
+        bool is_leaving;       /* nobody is dialled any more */
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */
@@ -140,38 +162,77 @@ int node_save_heard(struct node *n, struct now now);
 int node_emit_peer(struct node *n, struct peer *peer);
 
 /* links.c */
-int node_drain_legacy(struct node *n, struct now now);
-int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, uint64_t *ret_link);
+int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret);
+/* The world closes it, and the node has forgotten it. */
 int node_close_link(struct node *n, uint64_t number, enum close_how how);
+/* It is gone, or closed already. */
+void node_forget_link(struct node *n, struct link *link);
+int node_emit_close(struct node *n, uint64_t number, enum close_how how);
 struct link *node_link(const struct node *n, uint64_t number);
+int node_warn_of_links(struct node *n, const struct endpoint *remote, struct now now);
 
-/* native.c */
-/* Sees to it that there is a session with a native peer soon, if it can be: one dial at a time. */
-int node_seek_session(struct node *n, struct peer *peer, struct now now);
-/* The bytes of a connection that begins with SESSION_MAGIC, or that we dialled for a session. */
-int node_native_received(
-        struct node *n, struct link *link, const void *data, size_t size, struct now now);
-int node_native_connected(struct node *n, struct link *link, struct now now);
-int node_native_closed(struct node *n, struct link *link, enum link_end how, struct now now);
-int node_native_advance(struct node *n, struct now now);
-usec_t node_native_deadline(const struct node *n);
-/* A proven session with it ends: blocked, forgotten, asked for. */
-int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now);
+/* classic.c */
+int node_drain_legacy(struct node *n, struct now now);
+
+/* seek.c */
 /* peer->native, made when there is none. 0 or -ENOMEM. */
 int node_get_native(struct node *n, struct peer *peer, struct native **ret);
 void node_free_native(struct node *n, struct peer *peer);
+/* Sees to it that there is a session with a native peer soon, if it can be: one dial at a time, the
+ * places where it may be in turn, then the outbox rests. */
+int node_seek_session(struct node *n, struct peer *peer, struct now now);
+/* Is there a session, or will one be tried for without a pause? */
+bool node_is_seeking(const struct node *n, const struct peer *peer, struct now now);
+/* Our own id is announced there: looks who it is, rate-limited. */
+int node_check_clone(struct node *n, const struct endpoint *at, struct now now);
+/* For a session; @peer NULL: with whoever has our own id. */
+int node_dial_native(struct node *n, struct peer *peer, const struct endpoint *to, struct now now,
+        struct link **ret);
+/* A dial came to nothing. */
+int node_native_missed(struct node *n, struct native *native, struct now now);
+/* It was not found anywhere, or did not stay: who waits for an answer gets it, and what waits for a
+ * classic peer of that name need not wait for this one. */
+int node_native_rest(struct node *n, struct peer *peer, struct now now);
+
+/* native.c */
+/* A connection came in that begins with SESSION_MAGIC. Outcome 1: it was turned away, and is gone.
+ */
+int node_native_accepted(struct node *n, struct link *link, struct now now);
+int node_native_connected(struct node *n, struct link *link, struct now now);
+int node_native_received(
+        struct node *n, struct link *link, const void *data, size_t size, struct now now);
+/* The other side shut down writing, without a goodbye. */
+int node_native_ended(struct node *n, struct link *link, struct now now);
+int node_native_closed(struct node *n, struct link *link, enum link_end how, struct now now);
+int node_native_advance(struct node *n, struct now now);
+usec_t node_native_deadline(const struct node *n);
+/* What is to be done with the session of @native was done: it sends now. */
+int node_native_flush(struct node *n, struct native *native, struct now now);
+/* Says @m in the proven session, if there is one; sent by node_native_flush(). */
+int node_native_say(struct node *n, struct native *native, const struct message *m, struct now now);
+/* A proven session with it ends, and no dial goes on: blocked, asked for, to be made anew. */
+int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now);
 
 /* streams.c */
-/* A message of the outbox is to go in the stream, too. @number: as restored. */
-int node_stream_add(struct node *n, struct peer *peer, struct queued *q, uint64_t number);
+/* A message was put into the outbox of a native peer: it goes in the stream, too. */
+int node_stream_add(struct node *n, struct peer *peer, struct queued *q);
+/* It is taken out, not by the peer's word. 0, or 1 when the peer's word has just come. */
+int node_stream_cancel(struct node *n, struct peer *peer, struct queued *q);
+/* Was it sent in the session that is open? */
+bool node_stream_is_sent(const struct peer *peer, const struct queued *q);
+/* The outbox has got messages among its others: those not numbered yet go in its order. */
+int node_stream_reorder(struct node *n, struct peer *peer);
 /* A session was proven that is the one from now on; it ended. */
 int node_streams_open(struct node *n, struct native *native, struct now now);
-int node_streams_close(struct node *n, struct native *native, struct now now);
-/* A frame of it. */
+void node_streams_close(struct native *native);
+/* A frame of it. 0, -errno, or STREAM_BROKEN. */
 int node_stream_receive(
         struct node *n, struct native *native, const struct message *m, struct now now);
-/* Changes of all streams that moved, before the commit. */
-int node_streams_end_turn(struct node *n, struct now now);
+int node_stream_loaded(struct node *n, struct peer *peer, struct queued *q, usec_t time_usec,
+        const char *text, size_t size, struct now now);
+/* Changes of all streams that moved, before the commit; what they have to say, after it. */
+int node_streams_end_turn(struct node *n);
+int node_streams_committed(struct node *n, struct now now);
 
 /* contact.c */
 /*
@@ -193,8 +254,12 @@ int node_make_contact(struct node *n, struct peer *peer, struct now now);
 int node_warn_namesake(struct node *n, struct peer *peer, struct now now);
 
 /* deliver.c */
-/* All that waits for @peer, a classic one, goes to @heir from now on. */
+/* All that waits for @peer, a classic one, goes to @heir from now on, and so it is remembered when
+ * that is a native one, who must be proven. */
 int node_pass_on(struct node *n, struct peer *peer, struct peer *heir, struct now now);
+/* The same for what waits for classic peers that @heir, who is proven, was before; and @by_name for
+ * those of its name who are not here. */
+int node_inherit(struct node *n, struct peer *heir, bool by_name, struct now now);
 /* Where and in which dialect a peer is reached. */
 struct endpoint peer_endpoint(const struct peer *peer);
 enum dialect peer_dialect(const struct peer *peer);

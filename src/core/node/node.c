@@ -8,6 +8,10 @@
 #define LINKS_STRANGE_MAX 64
 #define QUEUE_MAX 10000
 #define QUEUE_SIZE_MAX (64 * 1024 * 1024)
+#define HANDSHAKE_SOURCES 512
+#define CLONE_SOURCES 64
+#define CLONE_CHECK_USEC (5 * USEC_PER_MINUTE) /* of one address */
+#define CLONE_WARNING_USEC USEC_PER_HOUR       /* likewise */
 
 static void set_defaults(struct node_options *o)
 {
@@ -17,6 +21,32 @@ static void set_defaults(struct node_options *o)
         o->links_strange_max = o->links_strange_max ?: LINKS_STRANGE_MAX;
         o->queue_max = o->queue_max ?: QUEUE_MAX;
         o->queue_size_max = o->queue_size_max ?: QUEUE_SIZE_MAX;
+}
+
+/* What native sessions need; without an identity there are none. */
+static int init_native(struct node *n, const uint8_t key[static TABLE_KEY_SIZE])
+{
+        int r;
+
+        n->handshakes =
+                (struct ratelimit){ .interval_usec = USEC_PER_SEC, .burst = HANDSHAKES_MAX };
+        r = ratelimits_init(&n->handshakes_at, HANDSHAKE_SOURCES, USEC_PER_SEC,
+                HANDSHAKES_PER_ADDRESS_MAX, key);
+        if (r == 0)
+                r = ratelimits_init(&n->clone_checks, CLONE_SOURCES, CLONE_CHECK_USEC, 1, key);
+        if (r == 0)
+                r = ratelimits_init(&n->clone_warnings, CLONE_SOURCES, CLONE_WARNING_USEC, 1, key);
+        if (r == 0)
+                r = x25519_key_init_random(&n->static_key, n->random);
+        n->self = (struct session_self){
+                .identity = n->options.identity,
+                .static_key = &n->static_key,
+                .random = n->random,
+                .username = n->username,
+                .port = n->options.port,
+                .run = random_u64(n->random),
+        };
+        return r;
 }
 
 int node_new(const struct node_options *options, struct now now, struct node **ret)
@@ -51,6 +81,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
 
         agenda_init(&n->agenda);
         list_init(&n->links);
+        list_init(&n->natives);
+        list_init(&n->moved);
         list_init(&n->calls);
         random_bytes(n->random, key, sizeof key);
         table_init(&n->links_by_number, key);
@@ -65,6 +97,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         if (r < 0)
                 return r;
         r = legacy_new(n->random, &n->legacy);
+        if (r == 0 && n->options.identity)
+                r = init_native(n, key);
         if (r < 0)
                 return r;
 
@@ -77,6 +111,8 @@ struct node *node_free(struct node *n)
         if (!n)
                 return NULL;
 
+        list_for_each_safe (i, &n->natives)
+                node_free_native(n, container_of(i, struct native, list)->peer);
         for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
                 struct peer *peer = container_of(i, struct peer, waiting);
 
@@ -86,13 +122,17 @@ struct node *node_free(struct node *n)
         }
         peers_done(&n->peers);
         list_for_each_safe (i, &n->links)
-                free(container_of(i, struct link, list));
+                node_forget_link(n, container_of(i, struct link, list));
         list_for_each_safe (i, &n->calls)
                 free(container_of(i, struct call, list));
         table_done(&n->links_by_number);
         table_done(&n->queued_by_id);
         legacy_free(n->legacy);
         discovery_done(&n->discovery);
+        ratelimits_done(&n->handshakes_at);
+        ratelimits_done(&n->clone_checks);
+        ratelimits_done(&n->clone_warnings);
+        x25519_key_done(&n->static_key);
         agenda_done(&n->agenda);
         free(n);
         return NULL;
@@ -138,11 +178,14 @@ int node_restore_queued(struct node *n, const struct queued_record *record, stru
 
         if (!peer)
                 return 0;
+        peer = peers_successor(&n->peers, peer) ?: peer;
 
         q = queued_new(&record->id, record->peer, (int)record->security, record->size,
                 record->size_sent, record->number);
         if (!q)
                 return -ENOMEM;
+        if (peer_is_native(peer))
+                q->stream_number = record->stream_number;
         r = node_enqueue(n, peer, q);
         if (r < 0)
                 return r;
@@ -176,6 +219,8 @@ int node_advance(struct node *n, struct now now)
         if (r < 0)
                 return r;
         r = node_drain_legacy(n, now);
+        if (r == 0)
+                r = node_native_advance(n, now);
         if (r < 0)
                 return r;
 
@@ -190,6 +235,7 @@ usec_t node_deadline(const struct node *n)
         usec_t deadline_usec = discovery_deadline(&n->discovery);
 
         deadline_usec = usec_min(deadline_usec, legacy_deadline(n->legacy));
+        deadline_usec = usec_min(deadline_usec, node_native_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
          * those who are near, whom an announcement wakes us for anyway. */
@@ -224,9 +270,12 @@ static int tell_presence(struct node *n, struct peer *peer, struct now now)
 
 int node_end_turn(struct node *n, struct now now)
 {
+        int r = node_streams_end_turn(n);
+
+        if (r < 0)
+                return r;
         list_for_each_safe (i, &n->peers.changed) {
                 struct peer *peer = container_of(i, struct peer, changed);
-                int r;
 
                 list_remove(i);
                 if (peer->is_dirty) {
@@ -241,6 +290,11 @@ int node_end_turn(struct node *n, struct now now)
                 }
         }
         return 0;
+}
+
+int node_committed(struct node *n, struct now now)
+{
+        return node_streams_committed(n, now);
 }
 
 bool node_next_change(struct node *n, struct change *ret)

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/*
+ * Whole nodes on one wire: no sockets, no store, no clock
+ *
+ * Each machine has a node and a disk, which is no more than what the changes said. The wire carries
+ * the bytes of connections and the announcements, and remembers them all. net_run() lets everybody
+ * have his turns until nothing is left to do; time passes only in net_pass().
+ */
+#include "core/crypto/crypto.h"
+#include "core/crypto/random.h"
+#include "core/node/node.h"
+#include "lib/test.h"
+
+#define MACHINES_MAX 4
+#define PIPES_MAX 256
+#define ROWS_MAX 512
+#define TURNS_MAX 20000 /* of one net_run(): more is a loop */
+#define NET_MONO (2 * USEC_PER_DAY)
+#define NET_REAL (UINT64_C(1700000000) * USEC_PER_SEC)
+
+struct bytes {
+        uint8_t *data;
+        size_t used, size;
+};
+
+static inline void bytes_append(struct bytes *b, const void *data, size_t size)
+{
+        b->data = realloc(b->data, b->size + size + 1);
+        ASSERT_TRUE(b->data);
+        if (size > 0)
+                memcpy(b->data + b->size, data, size);
+        b->size += size;
+}
+
+static inline bool bytes_contain(const struct bytes *b, const void *data, size_t size)
+{
+        return b->size >= size && memmem(b->data, b->size, data, size);
+}
+
+/* One end of a connection. */
+struct end {
+        int machine;
+        uint64_t link;
+        bool is_told;   /* that it stands, or that it was refused */
+        bool is_closed; /* by this side: nothing is told to it any more */
+        struct bytes in;
+        bool is_ended; /* the other side will send no more */
+};
+
+struct pipe {
+        bool is_refused, is_reset;
+        struct end ends[2]; /* who dialled, who accepted */
+};
+
+struct row {
+        struct message_record message;
+        char *text;
+        uint64_t stream_number;
+        char reason[32];
+};
+
+struct disk {
+        size_t n_peers, n_rows, n_streams, n_marks, n_refused;
+        struct peer_record peers[64];
+        struct row rows[ROWS_MAX];
+        struct stream_record streams[64];
+        struct mark_record marks[64];
+        struct refused_record refused[64];
+};
+
+struct machine {
+        struct net *net;
+        int index;
+        char name[USERNAME_SIZE_MAX + 1];
+        struct endpoint address;
+        struct identity identity;
+        bool is_native;
+        struct random *random;
+        struct node *node;
+        bool is_up;
+        bool is_full; /* its disk takes nothing now: its turn stays open */
+        struct disk disk;
+        size_t n_loads;
+        struct ulid loads[ROWS_MAX];
+        struct effect reply; /* the last one */
+        size_t n_replies;
+        size_t n_dials;
+        char warnings[16][2][SENTENCE_SIZE]; /* kind, sentence */
+        size_t n_warnings;
+        size_t n_proven;
+        char session_end[32]; /* why the last session ended */
+        struct change_session session;
+};
+
+struct net {
+        struct now now;
+        struct machine machines[MACHINES_MAX];
+        struct pipe *pipes[PIPES_MAX];
+        size_t n_pipes;
+        uint64_t accepted_last;
+        struct bytes capture; /* of connections */
+        bool is_busy;         /* somebody was told something in this round */
+};
+
+/*
+ * Disks
+ */
+static inline struct peer_record *disk_peer(struct disk *d, uint64_t number)
+{
+        for (size_t i = 0; i < d->n_peers; i++)
+                if (d->peers[i].number == number)
+                        return &d->peers[i];
+        return NULL;
+}
+
+static inline struct row *disk_row(struct disk *d, const struct ulid *id)
+{
+        for (size_t i = 0; i < d->n_rows; i++)
+                if (ulid_equal(&d->rows[i].message.id, id))
+                        return &d->rows[i];
+        return NULL;
+}
+
+/* The @n-th of those received, or sent. */
+static inline struct row *disk_nth(struct disk *d, enum direction direction, size_t n)
+{
+        for (size_t i = 0; i < d->n_rows; i++)
+                if (d->rows[i].message.direction == direction && n-- == 0)
+                        return &d->rows[i];
+        return NULL;
+}
+
+static inline size_t disk_count(struct disk *d, enum direction direction)
+{
+        size_t n = 0;
+
+        while (disk_nth(d, direction, n))
+                n++;
+        return n;
+}
+
+/* True when it is there already. */
+static inline bool disk_add_message(struct disk *d, const struct message_record *m)
+{
+        struct row *row = &d->rows[d->n_rows];
+
+        for (size_t i = 0; i < d->n_rows && m->stream_number > 0; i++)
+                if (d->rows[i].message.peer == m->peer && d->rows[i].message.stream_number > 0 &&
+                        ulid_equal(&d->rows[i].message.origin, &m->origin))
+                        return true;
+        ASSERT_LT(d->n_rows++, ROWS_MAX);
+        *row = (struct row){ .message = *m, .text = malloc(m->size + 1) };
+        ASSERT_TRUE(row->text);
+        memcpy(row->text, m->text, m->size);
+        row->text[m->size] = 0;
+        row->message.text = row->text;
+        return false;
+}
+
+#define DISK_PUT(d, rows, n, record, is_same)                                                      \
+        do {                                                                                       \
+                size_t _i;                                                                         \
+                                                                                                   \
+                for (_i = 0; _i < (d)->n; _i++)                                                    \
+                        if (is_same((d)->rows[_i], record))                                        \
+                                break;                                                             \
+                ASSERT_LT(_i, ELEMENTSOF((d)->rows));                                              \
+                (d)->n += _i == (d)->n;                                                            \
+                (d)->rows[_i] = record;                                                            \
+        } while (0)
+#define SAME_NUMBER(a, b) ((a).number == (b).number)
+#define SAME_PEER(a, b) ((a).peer == (b).peer)
+#define SAME_STREAM(a, b) ((a).peer == (b).peer && (a).stream == (b).stream)
+#define SAME_REFUSED(a, b) (SAME_STREAM(a, b) && (a).number == (b).number)
+
+static inline void disk_drop_mark(struct disk *d, const struct mark_record *m)
+{
+        for (size_t i = 0; i < d->n_marks; i++)
+                if (SAME_STREAM(d->marks[i], *m)) {
+                        memmove(&d->marks[i], &d->marks[i + 1],
+                                (--d->n_marks - i) * sizeof d->marks[0]);
+                        return;
+                }
+}
+
+static inline void machine_apply(struct machine *m, const struct change *c)
+{
+        struct disk *d = &m->disk;
+        struct row *row;
+
+        switch (c->type) {
+        case CHANGE_PEER:
+                DISK_PUT(d, peers, n_peers, c->peer, SAME_NUMBER);
+                break;
+        case CHANGE_MESSAGE:
+                if (disk_add_message(d, &c->message))
+                        ASSERT_OK(node_known(m->node, c->message.peer, c->message.stream_number));
+                break;
+        case CHANGE_STATE:
+                row = disk_row(d, &c->state.id);
+                ASSERT_TRUE(row);
+                row->message.state = c->state.state;
+                row->message.security = c->state.security;
+                snprintf(row->reason, sizeof row->reason, "%s", c->state.reason);
+                break;
+        case CHANGE_NUMBER:
+                row = disk_row(d, &c->numbered.id);
+                ASSERT_TRUE(row);
+                row->stream_number = c->numbered.number;
+                break;
+        case CHANGE_STREAM:
+                DISK_PUT(d, streams, n_streams, c->stream, SAME_PEER);
+                break;
+        case CHANGE_MARK:
+                DISK_PUT(d, marks, n_marks, c->mark, SAME_STREAM);
+                break;
+        case CHANGE_MARK_GONE:
+                disk_drop_mark(d, &c->mark);
+                break;
+        case CHANGE_REFUSED:
+                DISK_PUT(d, refused, n_refused, c->refused, SAME_REFUSED);
+                break;
+        case CHANGE_WARNING:
+                ASSERT_LT(m->n_warnings, ELEMENTSOF(m->warnings));
+                snprintf(m->warnings[m->n_warnings][0], SENTENCE_SIZE, "%s", c->warning.kind);
+                snprintf(m->warnings[m->n_warnings++][1], SENTENCE_SIZE, "%s", c->warning.sentence);
+                break;
+        case CHANGE_SESSION:
+                m->n_proven += streq(c->session.what, "proven");
+                if (!streq(c->session.what, "proven")) {
+                        snprintf(m->session_end, sizeof m->session_end, "%s", c->session.what);
+                        m->session = c->session;
+                }
+                break;
+        case CHANGE_PEER_GONE:
+        case CHANGE_PROGRESS:
+        case CHANGE_FORGET:
+        case CHANGE_USERNAME:
+        case CHANGE_PRESENCE:
+                break;
+        }
+}
+
+/*
+ * The wire
+ */
+static inline struct machine *net_at(struct net *net, const struct endpoint *e)
+{
+        for (int i = 0; i < MACHINES_MAX; i++)
+                if (net->machines[i].is_up && endpoint_same_address(&net->machines[i].address, e))
+                        return &net->machines[i];
+        return NULL;
+}
+
+static inline struct end *net_end(
+        struct net *net, const struct machine *m, uint64_t link, struct end **ret_other)
+{
+        for (size_t i = 0; i < net->n_pipes; i++)
+                for (int k = 0; k < 2; k++) {
+                        struct end *e = &net->pipes[i]->ends[k];
+
+                        if (e->machine != m->index || e->link != link || e->is_closed)
+                                continue;
+                        *ret_other = &net->pipes[i]->ends[1 - k];
+                        return e;
+                }
+        return NULL;
+}
+
+/* A connection to @to; refused when nobody listens there. */
+static inline struct pipe *net_dial(
+        struct net *net, int from, uint64_t link, const struct endpoint *to)
+{
+        struct machine *m = net_at(net, to);
+        struct pipe *p = calloc(1, sizeof *p);
+
+        ASSERT_LT(net->n_pipes, PIPES_MAX);
+        ASSERT_TRUE(p);
+        net->pipes[net->n_pipes++] = p;
+        p->ends[0] = (struct end){ .machine = from, .link = link };
+        p->is_refused = !m || to->port != m->address.port;
+        p->ends[1] = (struct end){ .machine = m ? m->index : -1,
+                .link = net->accepted_last += 2,
+                .is_closed = p->is_refused };
+        return p;
+}
+
+static inline void machine_carry_out(struct machine *m, const struct effect *e)
+{
+        struct net *net = m->net;
+        struct end *own, *other;
+
+        switch (e->type) {
+        case EFFECT_SEND:
+                own = net_end(net, m, e->send.link, &other);
+                ASSERT_TRUE(own);
+                bytes_append(&net->capture, e->send.data, e->send.size);
+                bytes_append(&other->in, e->send.data, e->send.size);
+                break;
+        case EFFECT_DIAL:
+                m->n_dials++;
+                net_dial(net, m->index, e->dial.link, &e->dial.to);
+                break;
+        case EFFECT_CLOSE:
+                own = net_end(net, m, e->close.link, &other);
+                if (!own)
+                        break;
+                own->is_closed = e->close.how != CLOSE_FINISH;
+                other->is_ended = true;
+                break;
+        case EFFECT_DATAGRAM:
+                net->is_busy = true;
+                for (int i = 0; i < MACHINES_MAX; i++)
+                        if (i != m->index && net->machines[i].is_up)
+                                ASSERT_OK(node_datagram(net->machines[i].node, e->datagram.dialect,
+                                        &m->address, e->datagram.data, e->datagram.size, net->now));
+                break;
+        case EFFECT_REPLY:
+                m->reply = *e;
+                m->n_replies++;
+                break;
+        case EFFECT_LOAD:
+                ASSERT_LT(m->n_loads, ELEMENTSOF(m->loads));
+                m->loads[m->n_loads++] = e->load.id;
+                break;
+        }
+}
+
+/* Ends the turn of @m. */
+static inline void machine_end_turn(struct machine *m)
+{
+        struct change c;
+        struct effect e;
+
+        ASSERT_OK(node_end_turn(m->node, m->net->now));
+        while (node_next_change(m->node, &c))
+                machine_apply(m, &c);
+        ASSERT_OK(node_committed(m->node, m->net->now));
+        while (node_next_effect(m->node, &e))
+                machine_carry_out(m, &e);
+}
+
+static inline bool machine_load(struct machine *m)
+{
+        struct row *row;
+
+        if (m->n_loads == 0)
+                return false;
+        for (size_t i = 0; i < m->n_loads; i++) {
+                row = disk_row(&m->disk, &m->loads[i]);
+                if (row && row->message.state == MESSAGE_QUEUED)
+                        ASSERT_OK(node_loaded(m->node, &m->loads[i], row->message.time_usec,
+                                row->text, row->message.size, m->net->now));
+                else
+                        ASSERT_OK(node_loaded(m->node, &m->loads[i], 0, NULL, 0, m->net->now));
+        }
+        m->n_loads = 0;
+        return true;
+}
+
+/* Tells one end what has happened. True when there was something. */
+static inline bool end_step(struct net *net, struct pipe *p, int k)
+{
+        struct end *e = &p->ends[k];
+        struct machine *m = e->machine >= 0 ? &net->machines[e->machine] : NULL;
+        struct bytes in = e->in;
+
+        if (e->is_closed || !m || !m->node)
+                return false;
+        if (!e->is_told) {
+                e->is_told = true;
+                if (p->is_refused) {
+                        e->is_closed = true;
+                        ASSERT_OK(node_closed(m->node, e->link, LINK_REFUSED, net->now));
+                } else if (k == 0) {
+                        ASSERT_OK(node_connected(m->node, e->link, net->now));
+                } else {
+                        struct endpoint from = p->ends[0].machine >= 0
+                                                       ? net->machines[p->ends[0].machine].address
+                                                       : endpoint_ipv4(10, 0, 0, 99, 0);
+
+                        from.port = 40000;
+                        ASSERT_OK(node_accepted(m->node, e->link, &from, net->now));
+                }
+                return true;
+        }
+        if (p->is_reset) {
+                e->is_closed = true;
+                ASSERT_OK(node_closed(m->node, e->link, LINK_RESET, net->now));
+                return true;
+        }
+        if (in.size > 0) {
+                e->in = (struct bytes){ 0 };
+                ASSERT_OK(node_received(m->node, e->link, in.data, in.size, net->now));
+                free(in.data);
+                return true;
+        }
+        if (!e->is_ended)
+                return false;
+        e->is_closed = true;
+        ASSERT_OK(node_ended(m->node, e->link, net->now));
+        ASSERT_OK(node_closed(m->node, e->link, LINK_CLOSED, net->now));
+        return true;
+}
+
+/* Until nobody has anything to do at this time. */
+static inline void net_run(struct net *net)
+{
+        int turns = 0;
+
+        do {
+                ASSERT_LT(turns++, TURNS_MAX);
+                net->is_busy = false;
+                for (int i = 0; i < MACHINES_MAX; i++) {
+                        struct machine *m = &net->machines[i];
+
+                        if (!m->is_up)
+                                continue;
+                        if (node_deadline(m->node) <= net->now.mono_usec) {
+                                ASSERT_OK(node_advance(m->node, net->now));
+                                net->is_busy = true;
+                        }
+                        if (!m->is_full)
+                                machine_end_turn(m);
+                        net->is_busy |= machine_load(m);
+                }
+                for (size_t i = 0; i < net->n_pipes; i++)
+                        for (int k = 0; k < 2; k++)
+                                net->is_busy |= end_step(net, net->pipes[i], k);
+        } while (net->is_busy);
+}
+
+static inline void net_pass(struct net *net, usec_t span_usec)
+{
+        usec_t end_usec = net->now.mono_usec + span_usec;
+
+        for (;;) {
+                usec_t next_usec = end_usec;
+
+                net_run(net);
+                for (int i = 0; i < MACHINES_MAX; i++)
+                        if (net->machines[i].is_up)
+                                next_usec =
+                                        usec_min(next_usec, node_deadline(net->machines[i].node));
+                net->now.real_usec += next_usec - net->now.mono_usec;
+                net->now.mono_usec = next_usec;
+                if (next_usec == end_usec)
+                        break;
+        }
+        net_run(net);
+}
+
+/* All connections break, without a word. */
+static inline void net_cut(struct net *net)
+{
+        for (size_t i = 0; i < net->n_pipes; i++)
+                net->pipes[i]->is_reset = true;
+        net_run(net);
+}
+
+static inline void net_forget_links(struct net *net, int machine)
+{
+        for (size_t i = 0; i < net->n_pipes; i++)
+                for (int k = 0; k < 2; k++)
+                        if (net->pipes[i]->ends[k].machine == machine) {
+                                net->pipes[i]->ends[k].is_closed = true;
+                                net->pipes[i]->is_reset = true;
+                        }
+}
+
+/*
+ * Machines
+ */
+static inline void net_init(struct net *net)
+{
+        *net = (struct net){ .now = { NET_MONO, NET_REAL } };
+}
+
+static inline void machine_start(struct machine *m, const char *name)
+{
+        struct interface interface = {
+                .index = 1,
+                .address = m->address,
+                .broadcast = { endpoint_ipv4(255, 255, 255, 255, 0) },
+                .n_broadcast = 1,
+        };
+        struct node_options options = {
+                .username = name,
+                .identity = m->is_native ? &m->identity : NULL,
+                .random = m->random,
+                .port = m->address.port,
+                .announce = true,
+        };
+
+        if (m->name != name)
+                snprintf(m->name, sizeof m->name, "%s", name);
+        ASSERT_OK(node_new(&options, m->net->now, &m->node));
+        for (size_t i = 0; i < m->disk.n_peers; i++)
+                ASSERT_OK(node_restore_peer(m->node, &m->disk.peers[i], m->net->now));
+        for (size_t i = 0; i < m->disk.n_streams; i++)
+                ASSERT_OK(node_restore_stream(m->node, &m->disk.streams[i]));
+        for (size_t i = 0; i < m->disk.n_marks; i++)
+                ASSERT_OK(node_restore_mark(m->node, &m->disk.marks[i]));
+        for (size_t i = 0; i < m->disk.n_refused; i++)
+                ASSERT_OK(node_restore_refused(m->node, &m->disk.refused[i]));
+        for (size_t i = 0; i < m->disk.n_rows; i++) {
+                const struct message_record *r = &m->disk.rows[i].message;
+                struct queued_record queued = {
+                        .id = r->id,
+                        .peer = r->peer,
+                        .security = r->security,
+                        .size = r->size,
+                        .stream_number = m->disk.rows[i].stream_number,
+                };
+
+                if (r->direction == DIRECTION_SENT && r->state == MESSAGE_QUEUED)
+                        ASSERT_OK(node_restore_queued(m->node, &queued, m->net->now));
+        }
+        m->is_up = true;
+        ASSERT_OK(node_network(m->node, &interface, 1, m->net->now));
+}
+
+static inline void machine_stop(struct machine *m)
+{
+        net_forget_links(m->net, m->index);
+        m->node = node_free(m->node);
+        m->is_up = false;
+        m->n_loads = 0;
+}
+
+/* A new machine; of two with the same @seed one is a copy of the other. Its address is 10.0.0.N
+ * with N = @index + 1. */
+static inline struct machine *net_add(
+        struct net *net, int index, const char *name, unsigned seed, bool is_native)
+{
+        struct machine *m = &net->machines[index];
+        uint8_t key[IDENTITY_SEED_SIZE] = { (uint8_t)seed, 7 };
+
+        *m = (struct machine){
+                .net = net,
+                .index = index,
+                .address = endpoint_ipv4(10, 0, 0, (uint8_t)(index + 1), ENDPOINT_PORT_DEFAULT),
+                .is_native = is_native,
+        };
+        ASSERT_OK(identity_init(&m->identity, key));
+        ASSERT_OK(random_new_seeded((unsigned)index + 1, &m->random));
+        machine_start(m, name);
+        return m;
+}
+
+static inline void machine_restart(struct machine *m)
+{
+        char name[sizeof m->name];
+
+        memcpy(name, m->name, sizeof name);
+        if (m->node)
+                machine_stop(m);
+        machine_start(m, name);
+}
+
+static inline void net_done(struct net *net)
+{
+        for (int i = 0; i < MACHINES_MAX; i++) {
+                struct machine *m = &net->machines[i];
+
+                node_free(m->node);
+                random_free(m->random);
+                identity_done(&m->identity);
+                for (size_t k = 0; k < m->disk.n_rows; k++)
+                        free(m->disk.rows[k].text);
+        }
+        for (size_t i = 0; i < net->n_pipes; i++) {
+                free(net->pipes[i]->ends[0].in.data);
+                free(net->pipes[i]->ends[1].in.data);
+                free(net->pipes[i]);
+        }
+        free(net->capture.data);
+}
+
+/* As a person at @m; 0 or the refusal. */
+static inline int machine_send_as(
+        struct machine *m, const char *word, const char *text, int security, usec_t wait_usec)
+{
+        const struct send_options options = { .security = security, .wait_usec = wait_usec };
+
+        return node_send(m->node, 1, word, text, strlen(text), &options, m->net->now, NULL);
+}
+
+static inline int machine_send(struct machine *m, const char *word, const char *text)
+{
+        return machine_send_as(m, word, text, -1, SEND_WAIT_USEC);
+}
+
+static inline int net_set_up(void)
+{
+        bool is_locked;
+
+        return crypto_init(&is_locked) < 0 ? 1 : 0;
+}
