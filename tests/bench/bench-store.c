@@ -6,6 +6,7 @@
  */
 #include <sqlite3.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/crypto/crypto.h"
@@ -13,11 +14,15 @@
 #include "os/clock.h"
 #include "store/store.h"
 
-#define GROUP 64 /* messages of one turn */
 #define TEXT_SIZE 256
 #define ROW_SIZE 400 /* of a bare row: about what a sealed message has */
 #define PEERS 100
 #define PAGE_ROWS 50
+#define NATIVE_PEER (PEERS + 1)
+#define STREAM UINT64_C(0xfedcba9876543210)
+
+/* Messages of one turn: what a busy daemon takes at once, and a whole window. */
+static const size_t groups[] = { 64, 256 };
 
 static void must(int r, const char *what)
 {
@@ -32,9 +37,30 @@ static double seconds_since(usec_t start)
         return (double)(clock_now().mono_usec - start) / 1e6;
 }
 
+/* What a number of messages took: of the clock, which the disk and others share, and of our CPU. */
+struct watch {
+        usec_t start;
+        clock_t cpu_start;
+};
+
+static struct watch watch_start(void)
+{
+        return (struct watch){ clock_now().mono_usec, clock() };
+}
+
+static double watch_print(const struct watch *w, const char *what, size_t n, double bare)
+{
+        double cpu = (double)(clock() - w->cpu_start) / CLOCKS_PER_SEC;
+        double rate = (double)n / seconds_since(w->start);
+
+        printf("  %-30s %8.0f /s  %5.2f  %6.1f us of CPU\n", what, rate, bare > 0 ? rate / bare : 1,
+                cpu * 1e6 / (double)n);
+        return rate;
+}
+
 static void remove_database(const char *path)
 {
-        char name[4096];
+        char name[8192];
 
         (void)snprintf(name, sizeof name, "%s-wal", path);
         (void)unlink(path);
@@ -42,13 +68,13 @@ static void remove_database(const char *path)
 }
 
 /* Rows a second of one table with nothing but a key and a blob, as durable as ours. */
-static double bench_bare(const char *path, size_t n)
+static double bench_bare(const char *path, size_t n, size_t group)
 {
         static const uint8_t row[ROW_SIZE];
         sqlite3_stmt *q = NULL;
         sqlite3 *db = NULL;
-        usec_t start;
-        double seconds;
+        struct watch watch;
+        double rate;
 
         remove_database(path);
         must(sqlite3_open(path, &db), "sqlite3_open");
@@ -59,21 +85,21 @@ static double bench_bare(const char *path, size_t n)
                      NULL, NULL, NULL),
                 "create");
         must(sqlite3_prepare_v2(db, "INSERT INTO t (v) VALUES (?1)", -1, &q, NULL), "prepare");
-        start = clock_now().mono_usec;
+        watch = watch_start();
         for (size_t i = 0; i < n; i++) {
-                if (i % GROUP == 0)
+                if (i % group == 0)
                         must(sqlite3_exec(db, "BEGIN", NULL, NULL, NULL), "begin");
                 (void)sqlite3_bind_blob(q, 1, row, sizeof row, SQLITE_STATIC);
                 must(sqlite3_step(q) == SQLITE_DONE ? 0 : -EIO, "step");
                 (void)sqlite3_reset(q);
-                if (i % GROUP == GROUP - 1 || i == n - 1)
+                if (i % group == group - 1 || i == n - 1)
                         must(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), "commit");
         }
-        seconds = seconds_since(start);
+        rate = watch_print(&watch, "bare rows", n, 0);
         (void)sqlite3_finalize(q);
         (void)sqlite3_close(db);
         remove_database(path);
-        return (double)n / seconds;
+        return rate;
 }
 
 static struct message_record make_message(uint64_t n, enum message_state state, const char *text)
@@ -96,11 +122,24 @@ static struct message_record make_message(uint64_t n, enum message_state state, 
         };
 }
 
-static double bench_store(struct store *s, size_t n, uint64_t first, enum message_state state)
+static void apply(struct store *s, struct change c)
+{
+        must(store_apply(s, &c), "store_apply");
+}
+
+static void commit(struct store *s)
+{
+        struct store_event e;
+
+        must(store_commit(s), "store_commit");
+        while (store_next_event(s, &e))
+                ;
+}
+
+static void bench_store(
+        struct store *s, size_t n, uint64_t first, size_t group, enum message_state state)
 {
         char text[TEXT_SIZE];
-        usec_t start = clock_now().mono_usec;
-        struct store_event e;
 
         memset(text, 'x', sizeof text);
         for (size_t i = 0; i < n; i++) {
@@ -117,13 +156,101 @@ static double bench_store(struct store *s, size_t n, uint64_t first, enum messag
 
                         must(store_apply(s, &end), "store_apply");
                 }
-                if (i % GROUP == GROUP - 1 || i == n - 1) {
-                        must(store_commit(s), "store_commit");
-                        while (store_next_event(s, &e))
-                                ;
+                if (i % group == group - 1 || i == n - 1)
+                        commit(s);
+        }
+}
+
+/* From one busy native peer: the messages of a turn and one mark. */
+static void bench_native_received(struct store *s, size_t n, uint64_t first, size_t group)
+{
+        char text[TEXT_SIZE];
+
+        memset(text, 'x', sizeof text);
+        for (size_t i = 0; i < n; i++) {
+                struct change c = { .type = CHANGE_MESSAGE,
+                        .message = make_message(first + i, MESSAGE_RECEIVED, text) };
+
+                c.message.peer = NATIVE_PEER;
+                c.message.security = SECURITY_ENCRYPTED;
+                c.message.stream_number = first + i + 1;
+                c.message.origin = c.message.id;
+                c.message.origin.bytes[15] ^= 0xff;
+                apply(s, c);
+                if (i % group == group - 1 || i == n - 1) {
+                        apply(s, (struct change){ .type = CHANGE_MARK,
+                                         .mark = { NATIVE_PEER, STREAM, first + i + 1 } });
+                        commit(s);
                 }
         }
-        return (double)n / seconds_since(start);
+}
+
+/* The first and the last turn of messages to a native peer: with their numbers; delivered. */
+static void send_group(struct store *s, const struct change *messages, size_t n, uint64_t first)
+{
+        for (size_t i = 0; i < n; i++) {
+                apply(s, messages[i]);
+                apply(s, (struct change){ .type = CHANGE_NUMBER,
+                                 .numbered = { messages[i].message.id, first + i + 1 } });
+        }
+        apply(s, (struct change){ .type = CHANGE_STREAM,
+                         .stream = { NATIVE_PEER, STREAM, first + n, first + 1 } });
+        commit(s);
+}
+
+static void acknowledge_group(struct store *s, const struct change *messages, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                apply(s, (struct change){ .type = CHANGE_STATE,
+                                 .state = { .id = messages[i].message.id,
+                                         .state = MESSAGE_DELIVERED,
+                                         .security = SECURITY_ENCRYPTED,
+                                         .endpoint = messages[i].message.endpoint,
+                                         .reason = "" } });
+        commit(s);
+}
+
+static void bench_native_sent(struct store *s, size_t n, uint64_t first, size_t group)
+{
+        static struct change messages[256];
+        char text[TEXT_SIZE];
+
+        memset(text, 'x', sizeof text);
+        for (size_t i = 0; i + group <= n; i += group) {
+                for (size_t k = 0; k < group; k++) {
+                        messages[k] = (struct change){ .type = CHANGE_MESSAGE,
+                                .message = make_message(first + i + k, MESSAGE_QUEUED, text) };
+                        messages[k].message.peer = NATIVE_PEER;
+                }
+                send_group(s, messages, group, first + i);
+                acknowledge_group(s, messages, group);
+        }
+}
+
+/* One table of figures, on a database of its own. */
+static void bench_group(
+        const struct store_options *options, const char *bare_path, size_t n, size_t group)
+{
+        struct store *s = NULL;
+        struct watch watch;
+        double bare;
+
+        printf("groups of %zu\n", group);
+        bare = bench_bare(bare_path, n, group);
+        must(store_open(options, &s), "store_open");
+        watch = watch_start();
+        bench_store(s, n, 0, group, MESSAGE_RECEIVED);
+        watch_print(&watch, "messages received", n, bare);
+        watch = watch_start();
+        bench_store(s, n / 10, n, group, MESSAGE_QUEUED);
+        watch_print(&watch, "messages queued and delivered", n / 10, bare);
+        watch = watch_start();
+        bench_native_received(s, n, 2 * n, group);
+        watch_print(&watch, "native, received", n, bare);
+        watch = watch_start();
+        bench_native_sent(s, n / 2, 4 * n, group);
+        watch_print(&watch, "native, sent and acknowledged", n / 2, bare);
+        store_free(s);
 }
 
 static int on_message(const struct message_record *m, void *userdata)
@@ -186,7 +313,6 @@ int main(int argc, char **argv)
         };
         struct random *random = NULL;
         struct store *s = NULL;
-        double bare, ours, both;
         bool locked;
 
         if (argc < 2 || n < 1000) {
@@ -199,15 +325,10 @@ int main(int argc, char **argv)
         (void)snprintf(path, sizeof path, "%s/bench-%d.db", argv[1], (int)getpid());
         (void)snprintf(bare_path, sizeof bare_path, "%s/bench-bare-%d.db", argv[1], (int)getpid());
 
-        bare = bench_bare(bare_path, n);
-        must(store_open(&options, &s), "store_open");
-        ours = bench_store(s, n, 0, MESSAGE_RECEIVED);
-        both = bench_store(s, n / 10, n, MESSAGE_QUEUED);
-        s = store_free(s);
-        printf("bare rows                      %9.0f /s, groups of %d\n", bare, GROUP);
-        printf("messages received              %9.0f /s, %.2f of the bare rows\n", ours,
-                ours / bare);
-        printf("messages queued and delivered  %9.0f /s, %.2f\n", both, both / bare);
+        for (size_t i = 0; i < ELEMENTSOF(groups); i++) {
+                remove_database(path);
+                bench_group(&options, bare_path, n, groups[i]);
+        }
         printf("open with %zu messages     %6.2f ms\n", n, bench_open(&options, &s));
         printf("page of %d, one conversation: newest %.2f ms, middle %.2f ms, oldest %.2f ms\n",
                 PAGE_ROWS, bench_page(s, 0, 1), bench_page(s, n / 2, 1), bench_page(s, 300, 1));

@@ -107,6 +107,7 @@ static void make_version_1(const char *path, const char *vfs)
         fixture_apply(s, fixture_message(3, 2, MESSAGE_RECEIVED, "hello"));
         fixture_apply(s, fixture_message(4, 2, MESSAGE_QUEUED, "waits too"));
         fixture_apply(s, (struct change){ .type = CHANGE_USERNAME, .text = "Ece" });
+        store_set_logged(s, 3);
         ASSERT_OK(store_commit(s));
         store_free(s);
 
@@ -170,6 +171,7 @@ static void check_whole(struct store *s)
         ASSERT_EQ(n_queued, 2);
         ASSERT_EQ(fixture_count(s), 4);
         ASSERT_EQ(store_last_sequence(s), 4);
+        ASSERT_EQ(store_logged(s), 3);
         ASSERT_OK(store_load_username(s, &username));
         ASSERT_STREQ(username, "Ece");
         free(username);
