@@ -3,9 +3,9 @@
  * Rows of a damaged database, page by page
  *
  * Reads the file format of SQLite (https://sqlite.org/fileformat2.html) without its trees: every
- * page that looks like one with rows is taken apart by itself, wherever it belongs. So a damaged
- * page costs what is on it, and nothing that it only led to. What is none, or was damaged, gives
- * rows that make no sense; whoever gets them believes only what its seal proves.
+ * page that looks like a leaf is taken apart by itself, wherever it belongs. So a damaged page
+ * costs what is on it, and nothing that it only led to. What is no leaf, or was damaged, gives rows
+ * that make no sense; whoever gets them believes only what its seal proves.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,11 +13,9 @@
 #include "base/cursor.h"
 #include "store/store-internal.h"
 
-#define INNER_OF_INDEX 0x02 /* rows are in these, too */
 #define LEAF_OF_INDEX 0x0a
 #define LEAF_OF_TABLE 0x0d
-#define HEADER_SIZE 8  /* of a leaf */
-#define POINTER_SIZE 4 /* that inner pages have more in their header, and in front of each row */
+#define HEADER_SIZE 8 /* of a leaf */
 #define INLINE_TABLE_MAX (STORE_PAGE_SIZE - 35)
 #define INLINE_INDEX_MAX ((STORE_PAGE_SIZE - 12) * 64 / 255 - 23)
 #define INLINE_MIN ((STORE_PAGE_SIZE - 12) * 32 / 255 - 23)
@@ -161,17 +159,16 @@ static int walk_cell(struct pages *p, const uint8_t *page, size_t at, bool is_in
 static int walk_page(struct pages *p, const uint8_t *page, page_row_fn fn, void *userdata)
 {
         struct reader r = reader_make(page, STORE_PAGE_SIZE);
-        bool is_inner = page[0] == INNER_OF_INDEX;
-        bool is_index = is_inner || page[0] == LEAF_OF_INDEX;
+        bool is_index = page[0] == LEAF_OF_INDEX;
         uint16_t n;
 
-        if (!is_index && page[0] != LEAF_OF_TABLE)
+        if (page[0] != LEAF_OF_INDEX && page[0] != LEAF_OF_TABLE)
                 return 0;
         (void)reader_bytes(&r, 3);
         n = reader_u16(&r);
-        (void)reader_bytes(&r, HEADER_SIZE - 5 + (is_inner ? POINTER_SIZE : 0));
+        (void)reader_bytes(&r, HEADER_SIZE - 5);
         while (n-- > 0) {
-                size_t at = reader_u16(&r) + (is_inner ? POINTER_SIZE : 0);
+                uint16_t at = reader_u16(&r);
                 int k;
 
                 if (r.failed)

@@ -369,6 +369,27 @@ TEST(origin_outlives_its_message)
         store_free(s);
 }
 
+/* Messages go in slices, and with each slice just its origins. */
+TEST(no_origin_is_lost_between_slices)
+{
+        struct store *s = open_aging(":memory:", USEC_PER_MINUTE);
+        usec_t next;
+
+        for (uint64_t i = 1; i <= 700; i++) {
+                struct change c = fixture_native(i, 3, i, i);
+
+                c.message.time_usec = FIXTURE_TIME + i / 2; /* two at a time */
+                fixture_apply(s, c);
+        }
+        ASSERT_OK(store_expire(s, FIXTURE_TIME + USEC_PER_HOUR, &next));
+        ASSERT_OK(store_commit(s));
+        fixture_drain(s);
+        ASSERT_EQ(fixture_count(s), 200);
+        for (uint64_t i = 1; i <= 700; i++)
+                ASSERT_EQ(outcome(s, fixture_native(1000 + i, 3, 1000 + i, i)), STORE_EVENT_KNOWN);
+        store_free(s);
+}
+
 TEST(forgetting_a_conversation_keeps_its_streams)
 {
         struct store *s = open_aging(":memory:", USEC_PER_MINUTE);
