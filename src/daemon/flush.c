@@ -3,8 +3,8 @@
  * The end of a turn
  *
  * The whole of our durability: what must be remembered is committed, and only then shown, and only
- * then acted upon. When the commit fails, nobody hears of this turn and the process ends; it begins
- * again with what is on disk. An fsync is never tried twice.
+ * then promised to others and acted upon. When the commit fails, nobody hears of this turn and the
+ * process ends; it begins again with what is on disk. An fsync is never tried twice.
  */
 #include "daemon/bus.h"
 #include "daemon/history-log.h"
@@ -113,10 +113,27 @@ static int arm_timers(struct manager *m, bool stored)
         return r < 0 || !stored ? r : arm_expire_timer(m);
 }
 
+/* What is new is shown to people and programs; what was known, the node is told. */
+static int show(struct manager *m, bool *ret_stored)
+{
+        struct store_event event;
+        bool stored = false;
+        int r = 0;
+
+        while (r >= 0 && store_next_event(m->memory.store, &event)) {
+                manager_publish(m, &event);
+                stored = stored || event.type == STORE_EVENT_MESSAGE ||
+                         event.type == STORE_EVENT_STATE;
+                if (event.type == STORE_EVENT_KNOWN)
+                        r = node_known(m->node, event.known.peer, event.known.stream_number);
+        }
+        *ret_stored = stored;
+        return r;
+}
+
 int manager_flush(struct manager *m)
 {
-        bool stopping = sd_event_get_state(m->event) == SD_EVENT_FINISHED, stored = false;
-        struct store_event event;
+        bool stopping = sd_event_get_state(m->event) == SD_EVENT_FINISHED, stored;
         struct effect effect;
         int r;
 
@@ -129,14 +146,12 @@ int manager_flush(struct manager *m)
                 give_up(m, r);
                 return r;
         }
-        while (store_next_event(m->memory.store, &event)) {
-                manager_publish(m, &event);
-                stored = stored || event.type == STORE_EVENT_MESSAGE ||
-                         event.type == STORE_EVENT_STATE;
-        }
+        r = show(m, &stored);
         if (history_log_flush(m->memory.log, m->now) && !stopping)
                 chore_wake(&m->log_chore);
 
+        if (r >= 0)
+                r = node_committed(m->node, m->now);
         while (r >= 0 && node_next_effect(m->node, &effect))
                 if (!stopping || effect.type == EFFECT_REPLY)
                         r = carry_out(m, &effect);

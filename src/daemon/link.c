@@ -531,6 +531,14 @@ void links_done(struct links *l)
         l->broken_source = sd_event_source_unref(l->broken_source);
 }
 
+bool links_are_flushing(const struct links *l)
+{
+        list_for_each (i, &l->all)
+                if (container_of(i, struct connection, list)->state == LINK_FLUSHING)
+                        return true;
+        return false;
+}
+
 size_t links_n(const struct links *l)
 {
         return l->by_number.n;

@@ -18,8 +18,10 @@
 #include "base/table.h"
 #include "core/node/effect.h"
 
-#define LINKS_READ_SIZE (16 * 1024)       /* at most, of one link per wake-up */
-#define LINKS_QUEUE_SIZE_MAX (256 * 1024) /* that wait to be written to one */
+#define LINKS_READ_SIZE (16 * 1024) /* at most, of one link per wake-up */
+/* That wait to be written to one: more than the window of a session (core/delivery/stream.h) and
+ * what goes beside it, so that only who does not read at all comes to it. */
+#define LINKS_QUEUE_SIZE_MAX (2 * 1024 * 1024)
 /* Free bytes of the disk without which nothing is read from those who called. The inputs of a turn
  * may be a quarter of it, and the store holds them twice until it has tidied up. */
 #define LINKS_SPACE_MIN (16 * 1024 * 1024)
@@ -40,6 +42,8 @@ void links_init(struct links *l, struct manager *m);
 int links_start(struct links *l);
 void links_done(struct links *l);
 size_t links_n(const struct links *l);
+/* Of a link that the node has forgotten, something is still to be written. */
+bool links_are_flushing(const struct links *l);
 
 /* Takes @fd, whatever happens. Negative: we failed. */
 int links_accept(struct links *l, int fd, const struct endpoint *from);

@@ -20,6 +20,7 @@
 #define ANNOUNCE_PORT 6000
 #define TIMER_ACCURACY_USEC (20 * USEC_PER_MSEC)
 #define LOADS_PER_WAKE_UP 32
+#define GOODBYE_USEC_MAX (200 * USEC_PER_MSEC)
 
 /*
  * Inputs
@@ -127,11 +128,39 @@ static int on_journal(sd_event_source *s, int fd, uint32_t events, void *userdat
 /*
  * Signals
  */
-static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+static int on_goodbye_late(sd_event_source *s, uint64_t usec, void *userdata)
 {
         struct manager *m = userdata;
 
         return sd_event_exit(m->event, EXIT_SUCCESS);
+}
+
+void manager_stop(struct manager *m)
+{
+        int r;
+
+        if (m->goodbye_timer) {
+                (void)sd_event_exit(m->event, EXIT_SUCCESS);
+                return;
+        }
+        r = sd_event_add_time_relative(m->event, &m->goodbye_timer, CLOCK_MONOTONIC,
+                GOODBYE_USEC_MAX, TIMER_ACCURACY_USEC, on_goodbye_late, m);
+        if (r >= 0 && manager_take(m, node_say_goodbye(m->node, manager_now(m))) >= 0)
+                r = manager_flush(m);
+        if (r < 0)
+                (void)sd_event_exit(m->event, EXIT_SUCCESS);
+}
+
+void manager_restart(struct manager *m)
+{
+        m->is_restarting = true;
+        manager_stop(m);
+}
+
+static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+        manager_stop(userdata);
+        return 0;
 }
 
 /* Username, Interfaces and Broadcast may change while we run; the rest is for the next start. */
@@ -220,11 +249,47 @@ static int restore_peer(const struct peer_record *peer, void *userdata)
         return node_restore_peer(m->node, peer, m->now);
 }
 
+static int restore_stream(const struct stream_record *stream, void *userdata)
+{
+        struct manager *m = userdata;
+
+        return node_restore_stream(m->node, stream);
+}
+
+static int restore_mark(const struct mark_record *mark, void *userdata)
+{
+        struct manager *m = userdata;
+
+        return node_restore_mark(m->node, mark);
+}
+
+static int restore_refused(const struct refused_record *refused, void *userdata)
+{
+        struct manager *m = userdata;
+
+        return node_restore_refused(m->node, refused);
+}
+
 static int restore_queued(const struct queued_record *queued, void *userdata)
 {
         struct manager *m = userdata;
 
         return node_restore_queued(m->node, queued, m->now);
+}
+
+static int restore(struct manager *m)
+{
+        struct store *s = m->memory.store;
+        int r;
+
+        r = store_load_peers(s, restore_peer, m);
+        if (r >= 0)
+                r = store_load_streams(s, restore_stream, m);
+        if (r >= 0)
+                r = store_load_marks(s, restore_mark, m);
+        if (r >= 0)
+                r = store_load_refused(s, restore_refused, m);
+        return r < 0 ? r : store_load_queued(s, restore_queued, m);
 }
 
 static int choose_username(struct manager *m, char ret[static USERNAME_SIZE_MAX + 1])
@@ -282,10 +347,7 @@ static int make_node(struct manager *m)
                 .queue_size_max = c->queue_bytes_max,
         };
         r = node_new(&options, manager_now(m), &m->node);
-        if (r < 0)
-                return r;
-        r = store_load_peers(m->memory.store, restore_peer, m);
-        return r < 0 ? r : store_load_queued(m->memory.store, restore_queued, m);
+        return r < 0 ? r : restore(m);
 }
 
 int manager_new(const struct settings *settings, struct manager **ret)
@@ -398,9 +460,13 @@ int manager_run(struct manager *m)
                 }
                 if (is_turn_over(m, r == 0))
                         (void)manager_flush(m);
+                if (m->goodbye_timer && m->n_inputs == 0 && !links_are_flushing(&m->links))
+                        (void)sd_event_exit(m->event, EXIT_SUCCESS);
         }
         if (!manager_is_failing(m) && manager_take(m, node_answer_all(m->node)) >= 0)
                 (void)manager_flush(m);
+        if (!manager_is_failing(m) && m->is_restarting)
+                return EXIT_RESTART;
         return m->exit_status;
 }
 
@@ -416,6 +482,7 @@ struct manager *manager_free(struct manager *m)
         m->node = node_free(m->node);
         memory_done(&m->memory);
         sd_event_source_unref(m->node_timer);
+        sd_event_source_unref(m->goodbye_timer);
         sd_event_source_unref(m->expire_timer);
         sd_event_source_unref(m->load_source);
         chore_done(&m->log_chore);

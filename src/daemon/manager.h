@@ -25,6 +25,7 @@
 #define MANAGER_TURN_INPUTS_MAX 256
 #define MANAGER_TURN_USEC_MAX (20 * USEC_PER_MSEC) /* while there is always something to read */
 #define EXIT_NOT_STARTED 78                        /* EX_CONFIG: a restart does not mend it */
+#define EXIT_RESTART 75 /* EX_TEMPFAIL: begin again with what is on disk */
 
 struct bus;
 struct journal;
@@ -53,13 +54,15 @@ struct manager {
         size_t n_inputs;
         usec_t started_usec; /* realtime */
         int exit_status;
+        bool is_restarting;
         struct loads {
                 struct ulid *items; /* texts that the node asked for */
                 size_t n, n_allocated;
         } loads;
 
-        sd_event_source *node_timer;   /* node_deadline() */
-        sd_event_source *expire_timer; /* messages grow too old */
+        sd_event_source *node_timer;    /* node_deadline() */
+        sd_event_source *expire_timer;  /* messages grow too old */
+        sd_event_source *goodbye_timer; /* we are about to end, when the last goodbye is written */
         sd_event_source *load_source;
         struct chore log_chore; /* the log file has to catch up */
 };
@@ -77,6 +80,10 @@ DEFINE_CLEANUP(struct manager *, manager_free)
 struct now manager_now(struct manager *m);
 /* Counts an input; @r is what the node said of it. A failure ends the daemon: negative then. */
 int manager_take(struct manager *m, int r);
+/* Says goodbye to all sessions and ends the loop; called again, it ends it at once. */
+void manager_stop(struct manager *m);
+/* The same, and manager_run() returns EXIT_RESTART. */
+void manager_restart(struct manager *m);
 /* Logs and ends the loop: a restart begins with what is committed. */
 void manager_fail(struct manager *m, int error, const char *what);
 bool manager_is_failing(const struct manager *m);

@@ -335,3 +335,10 @@ size_t node_links(const struct node *n)
 {
         return n->links_by_number.n;
 }
+
+const char *node_user_id(const struct node *n, uint64_t number)
+{
+        const struct peer *peer = peers_by_number(&n->peers, number);
+
+        return peer ? peer->record.id : "";
+}

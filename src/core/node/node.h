@@ -190,6 +190,8 @@ int node_list_users(const struct node *n, struct now now, struct user **ret, siz
 /* The conversations that @word means for reading: at most @max numbers, newest heard first. */
 int node_find_conversations(const struct node *n, const char *word, struct now now,
         uint64_t *ret_numbers, size_t max, size_t *ret_n, struct refusal *ret_refusal);
+/* The id of a native peer, or "": classic, or no longer known. */
+const char *node_user_id(const struct node *n, uint64_t number);
 /* The word that answers to this peer now: its name if that is unambiguous, else name#id with as
  * much of the id as it takes (at least 4 characters), or name@address of a classic peer. @name
  * and @endpoint describe a peer that is no longer known. */
