@@ -19,6 +19,7 @@
 /* The last state of a user that could not be told yet. */
 struct presence_signal {
         struct list list; /* in bus.presences */
+        uint64_t number;
         char user[WORD_SIZE];
         enum presence presence;
 };
@@ -73,8 +74,9 @@ static int build_message(struct bus *b, const struct message_record *record, sd_
                         ulid_format(&record->id, id),
                         node_word(m->node, record->peer, record->name, &record->endpoint, m->now,
                                 word),
-                        record->name, text, record->time_usec, 3, "user-id", "s", "", "address",
-                        "s", endpoint_format(&record->endpoint, address), "security", "s",
+                        record->name, text, record->time_usec, 3, "user-id", "s",
+                        node_user_id(m->node, record->peer), "address", "s",
+                        endpoint_format(&record->endpoint, address), "security", "s",
                         security_word(record->security));
         if (r < 0)
                 return r;
@@ -125,10 +127,11 @@ void bus_signal_warning(struct bus *b, const struct change_warning *warning)
 /*
  * Presence
  */
-static void emit_presence(struct bus *b, const char *user, enum presence presence)
+static void emit_presence(struct bus *b, uint64_t number, const char *user, enum presence presence)
 {
         report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
-                       "UserChanged", "sss", user, "", presence_word(presence)),
+                       "UserChanged", "sss", user, node_user_id(b->manager->node, number),
+                       presence_word(presence)),
                 "UserChanged");
 }
 
@@ -138,7 +141,7 @@ static void keep_presence(struct bus *b, const struct change_presence *presence)
 
         list_for_each (i, &b->presences) {
                 p = container_of(i, struct presence_signal, list);
-                if (streq(p->user, presence->user)) {
+                if (p->number == presence->number) {
                         p->presence = presence->presence;
                         return;
                 }
@@ -149,6 +152,7 @@ static void keep_presence(struct bus *b, const struct change_presence *presence)
         if (!p)
                 return;
         memcpy(p->user, presence->user, MIN(strlen(presence->user), sizeof p->user - 1));
+        p->number = presence->number;
         p->presence = presence->presence;
         list_append(&b->presences, &p->list);
         b->n_presences++;
@@ -167,7 +171,7 @@ void bus_signal_presence(struct bus *b, const struct change_presence *presence)
                 return;
         /* What came earlier and waits still must not overtake it. */
         if (b->n_presences == 0 && allow(b, 0))
-                emit_presence(b, presence->user, presence->presence);
+                emit_presence(b, presence->number, presence->user, presence->presence);
         else
                 keep_presence(b, presence);
 }
@@ -181,7 +185,7 @@ static int on_drain(sd_event_source *s, uint64_t usec, void *userdata)
 
                 if (!allow(b, 0))
                         return 0;
-                emit_presence(b, p->user, p->presence);
+                emit_presence(b, p->number, p->user, p->presence);
                 drop_presence(b, p);
         }
         change(b, CHANGED_LAST_SEQUENCE);

@@ -9,8 +9,22 @@
 static void publish_message(struct manager *m, const struct message_record *message)
 {
         history_log_add(m->memory.log, message);
-        publish_journal_message(m->journal, m->memory.keep, message);
+        publish_journal_message(
+                m->journal, m->memory.keep, message, node_user_id(m->node, message->peer));
         bus_signal_message(m->bus, message);
+}
+
+/* Counters, for whoever looks into how sessions go. */
+static void publish_session(struct manager *m, const struct change_session *session)
+{
+        char sentence[PUBLISH_SESSION_SIZE];
+
+        if (log_get_level() < LOG_DEBUG)
+                return;
+        publish_session_sentence(session, sentence);
+        publish_journal_session(m->journal, session, sentence);
+        if (!log_is_journal())
+                log_debug("%s", sentence);
 }
 
 void manager_publish(struct manager *m, const struct store_event *event)
@@ -41,8 +55,10 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 log_info("Our name is %s now.", event->text);
                 bus_signal_username(m->bus);
                 return;
-        case STORE_EVENT_KNOWN:
         case STORE_EVENT_SESSION:
+                publish_session(m, &event->session);
+                return;
+        case STORE_EVENT_KNOWN: /* an input of the node, not news: flush.c */
                 return;
         }
 }

@@ -339,30 +339,37 @@ TEST(messages_as_the_rules_say)
         size_t n;
 
         ASSERT_OK(journal_new(path, &j));
-        publish_journal_message(j, STORE_KEEP_FULL, &m);
+        publish_journal_message(j, STORE_KEEP_FULL, &m, "k3f7q2mx");
         n = take(fd, data, sizeof data);
         ASSERT_NOT_NULL(memmem(data, n, "MESSAGE_ID=" JOURNAL_ID_MESSAGE "\n", 44));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_DIRECTION=received\n", 27));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_USER=Ece\n", 17));
-        ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_USER_ID=\n", 17));
+        ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_USER_ID=k3f7q2mx\n", 25));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_ADDRESS=192.168.1.7\n", 28));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_SECURITY=legacy\n", 24));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_MESSAGE\n\x07\0\0\0\0\0\0\0one\ntwo\n", 32));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_MESSAGE_ID=0000", 23));
 
-        publish_journal_message(j, STORE_KEEP_SEALED, &m);
+        publish_journal_message(j, STORE_KEEP_SEALED, &m, "");
         n = take(fd, data, sizeof data);
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_USER=Ece\n", 17));
         ASSERT_NULL(memmem(data, n, "one", 3));
-        publish_journal_message(j, STORE_KEEP_NONE, &m);
+        publish_journal_message(j, STORE_KEEP_NONE, &m, "");
         ASSERT_EQ(take(fd, data, sizeof data), 0);
-        publish_journal_message(NULL, STORE_KEEP_FULL, &m);
+        publish_journal_message(NULL, STORE_KEEP_FULL, &m, "");
         journal_free(j);
         fd_close(fd);
 }
 
 TEST(presence_and_warnings)
 {
+        static const struct {
+                const char *kind, *line;
+        } kinds[] = {
+                { "KeyChanged", "MESSAGE_ID=" JOURNAL_ID_KEY_CHANGED "\n" },
+                { "Namesake", "MESSAGE_ID=" JOURNAL_ID_NAMESAKE "\n" },
+                { "Clone", "MESSAGE_ID=" JOURNAL_ID_CLONE "\n" },
+        };
         struct journal *j = NULL;
         int fd = listen_here();
         char data[4096];
@@ -381,9 +388,48 @@ TEST(presence_and_warnings)
                 j, &(struct change_warning){ .kind = "Odd", .user = "Ece", .sentence = "So." });
         ASSERT_GT(take(fd, data, sizeof data), 0);
         ASSERT_NOT_NULL(strstr(data, "MESSAGE_ID=" JOURNAL_ID_WARNING "\n"));
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
+                publish_journal_warning(
+                        j, &(struct change_warning){
+                                   .kind = kinds[i].kind, .user = "Ece", .sentence = "So." });
+                ASSERT_GT(take(fd, data, sizeof data), 0);
+                ASSERT_NOT_NULL(strstr(data, kinds[i].line));
+        }
         publish_journal_store(j, "Moved aside.");
         ASSERT_GT(take(fd, data, sizeof data), 0);
         ASSERT_NOT_NULL(strstr(data, "MESSAGE_ID=" JOURNAL_ID_STORE "\n"));
+        journal_free(j);
+        fd_close(fd);
+}
+
+TEST(sessions_with_their_counters)
+{
+        const struct change_session session = {
+                .user = "Ece",
+                .endpoint = endpoint_ipv4(192, 168, 1, 7, 6001),
+                .what = "idle",
+                .is_ours = true,
+                .sent = { .n_messages = 17, .n_frames = 30, .n_rotations = 2 },
+                .received = { .n_messages = 8, .n_frames = 9, .n_rotations = 1 },
+        };
+        char data[4096], sentence[PUBLISH_SESSION_SIZE];
+        struct journal *j = NULL;
+        int fd = listen_here();
+
+        publish_session_sentence(&session, sentence);
+        ASSERT_STREQ(sentence,
+                "Session with Ece at 192.168.1.7, dialled here: idle; sent 17 messages in 30 "
+                "frames, key changed 2 times; received 8 messages in 9 frames, key changed 1 "
+                "times");
+        ASSERT_OK(journal_new(path, &j));
+        publish_journal_session(j, &session, sentence);
+        ASSERT_GT(take(fd, data, sizeof data), 0);
+        ASSERT_NOT_NULL(strstr(data, "MESSAGE_ID=" JOURNAL_ID_SESSION "\n"));
+        ASSERT_NOT_NULL(strstr(data, "PRIORITY=7\n"));
+        ASSERT_NOT_NULL(strstr(data, "P2PCHAT_SENT_MESSAGES=17\n"));
+        ASSERT_NOT_NULL(strstr(data, "P2PCHAT_SENT_KEY_CHANGES=2\n"));
+        ASSERT_NOT_NULL(strstr(data, "P2PCHAT_RECEIVED_FRAMES=9\n"));
+        ASSERT_NOT_NULL(strstr(data, "P2PCHAT_DIALLED=here\n"));
         journal_free(j);
         fd_close(fd);
 }
