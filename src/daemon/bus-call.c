@@ -282,24 +282,18 @@ static int hold_unread(struct bus *b, struct caller *caller, sd_bus_message *mes
         return 1;
 }
 
-/* The word after "security": what is accepted at least. Words for more than a classic peer can give
- * are refused with NotSecure, for that is the answer. */
+/* The word after "security": what is accepted at least. */
 static int parse_security(const char *word, struct send_options *o, sd_bus_error *error)
 {
-        static const char *const better[] = { "encrypted", "certified", "verified" };
         int security = security_from_word(word);
 
-        if (security >= 0) {
-                o->security = security;
-                return 0;
-        }
-        for (size_t i = 0; i < ELEMENTSOF(better); i++)
-                if (streq(word, better[i]))
-                        return bus_set_error(error, BUS_NOT_SECURE,
-                                "Nobody here can be sent %s messages: \"legacy\" is the best.",
-                                word);
-        return bus_set_error(error, BUS_INVALID_ARGS,
-                "\"%.100s\" is no word for security: \"legacy\" or \"plain\".", word);
+        if (security < 0 || security == SECURITY_UNPROVEN) /* that one says something of a user */
+                return bus_set_error(error, BUS_INVALID_ARGS,
+                        "\"%.100s\" is no security of a message: plain, legacy, encrypted, "
+                        "certified, or verified.",
+                        word);
+        o->security = security;
+        return 0;
 }
 
 static int read_option(sd_bus_message *message, struct send_options *o, sd_bus_error *error)

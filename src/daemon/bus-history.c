@@ -72,6 +72,11 @@ static const char *page_word(struct page *p, const struct message_record *record
         return p->word;
 }
 
+static const char *page_id(struct page *p, const struct message_record *record)
+{
+        return node_user_id(p->bus->manager->node, record->peer);
+}
+
 static int page_add(const struct message_record *record, void *userdata)
 {
         char id[ULID_STRING_SIZE], address[ENDPOINT_STRING_MAX];
@@ -90,8 +95,8 @@ static int page_add(const struct message_record *record, void *userdata)
         r = sd_bus_message_append(p->reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", record->sequence,
                 ulid_format(&record->id, id), direction_word(record->direction),
                 page_word(p, record), record->name, record->time_usec,
-                endpoint_format(&record->endpoint, address), "", message_state_word(record->state),
-                security_word(record->security), text);
+                endpoint_format(&record->endpoint, address), page_id(p, record),
+                message_state_word(record->state), security_word(record->security), text);
         if (r < 0)
                 return r;
         p->n_rows++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The main interface: translate, call the node, translate back */
+/* The main interface: its vtable, its properties, its errors */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -129,117 +129,6 @@ char *bus_text(const char *s, size_t size)
 }
 
 /*
- * Users
- */
-static int append_user(sd_bus_message *reply, const struct user *users, size_t n, size_t at)
-{
-        char flags[64] = "", address[ENDPOINT_STRING_MAX];
-        const struct user *u = &users[at];
-        bool namesake = false;
-        size_t used = 0;
-
-        /* Users come name by name. */
-        if (at > 0)
-                namesake = name_equal(users[at - 1].name, u->name);
-        if (at + 1 < n)
-                namesake = namesake || name_equal(users[at + 1].name, u->name);
-        if (u->blocked)
-                used += (size_t)snprintf(flags + used, sizeof flags - used, " blocked");
-        if (u->muted)
-                used += (size_t)snprintf(flags + used, sizeof flags - used, " muted");
-        if (namesake)
-                used += (size_t)snprintf(flags + used, sizeof flags - used, " namesake");
-        if (u->cannot_chat)
-                used += (size_t)snprintf(flags + used, sizeof flags - used, " cannot-chat");
-        return sd_bus_message_append(reply, "(" P2PCHAT_BUS_USER_ROW ")", u->name, "",
-                endpoint_format(&u->endpoint, address), presence_word(u->presence), u->heard_usec,
-                security_word(u->security), used > 0 ? flags + 1 : "");
-}
-
-static int list_users(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *reply = NULL;
-        _cleanup_(freep)
-        struct user *users = NULL;
-        struct bus *b = userdata;
-        size_t n;
-        int r;
-
-        r = node_list_users(b->manager->node, manager_now(b->manager), &users, &n);
-        if (r >= 0)
-                r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(" P2PCHAT_BUS_USER_ROW ")");
-        for (size_t i = 0; r >= 0 && i < n; i++)
-                r = append_user(reply, users, n, i);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
-}
-
-static int set_block(sd_bus_message *call, void *userdata, bool block, sd_bus_error *error)
-{
-        struct bus *b = userdata;
-        struct manager *m = b->manager;
-        struct refusal refusal;
-        const char *word;
-        int r;
-
-        r = sd_bus_message_read(call, "s", &word);
-        if (r < 0)
-                return r;
-        r = manager_take(m, node_block(m->node, word, block, manager_now(m), &refusal));
-        return bus_finish(b, call, r, &refusal, error);
-}
-
-static int block(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        return set_block(call, userdata, true, error);
-}
-
-static int unblock(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        return set_block(call, userdata, false, error);
-}
-
-static int set_mute(struct bus *b, sd_bus_message *call, const char *word, usec_t until_usec,
-        sd_bus_error *error)
-{
-        struct manager *m = b->manager;
-        struct refusal refusal;
-        int r;
-
-        r = manager_take(m, node_mute(m->node, word, until_usec, manager_now(m), &refusal));
-        return bus_finish(b, call, r, &refusal, error);
-}
-
-static int mute(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        usec_t until_usec = USEC_INFINITY;
-        struct bus *b = userdata;
-        uint64_t seconds;
-        const char *word;
-        int r;
-
-        r = sd_bus_message_read(call, "st", &word, &seconds);
-        if (r < 0)
-                return r;
-        if (seconds > 0 && seconds < USEC_INFINITY / USEC_PER_SEC)
-                until_usec = usec_add(manager_now(b->manager).real_usec, seconds * USEC_PER_SEC);
-        return set_mute(b, call, word, until_usec, error);
-}
-
-static int unmute(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        const char *word;
-        int r;
-
-        r = sd_bus_message_read(call, "s", &word);
-        return r < 0 ? r : set_mute(userdata, call, word, 0, error);
-}
-
-/*
  * Messages
  */
 static int cancel_message(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -258,21 +147,6 @@ static int cancel_message(sd_bus_message *call, void *userdata, sd_bus_error *er
                 return bus_set_error(error, BUS_NO_SUCH_MESSAGE,
                         "\"%.100s\" is no message id: those are 26 characters.", word);
         r = manager_take(m, node_cancel(m->node, &id, manager_now(m), &refusal));
-        return bus_finish(b, call, r, &refusal, error);
-}
-
-static int forget(sd_bus_message *call, void *userdata, sd_bus_error *error)
-{
-        struct bus *b = userdata;
-        struct manager *m = b->manager;
-        struct refusal refusal;
-        const char *word;
-        int r;
-
-        r = sd_bus_message_read(call, "s", &word);
-        if (r < 0)
-                return r;
-        r = manager_take(m, node_forget(m->node, word, manager_now(m), &refusal));
         return bus_finish(b, call, r, &refusal, error);
 }
 
@@ -321,6 +195,16 @@ static int get_id(sd_bus *bus, const char *path, const char *interface, const ch
         return sd_bus_message_append(reply, "s", b->manager->memory.identity.id);
 }
 
+static int get_fingerprint(sd_bus *bus, const char *path, const char *interface,
+        const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        char digits[FINGERPRINT_HALF_SIZE];
+        struct bus *b = userdata;
+
+        fingerprint_half(b->manager->memory.identity.public_key, digits);
+        return sd_bus_message_append(reply, "s", digits);
+}
+
 static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -333,8 +217,9 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
         struct bus *b = userdata;
 
         if (b->manager->config.second)
-                return sd_bus_message_append(reply, "as", 3, "classic", "second", "queue");
-        return sd_bus_message_append(reply, "as", 2, "classic", "queue");
+                return sd_bus_message_append(
+                        reply, "as", 4, "sessions", "classic", "second", "queue");
+        return sd_bus_message_append(reply, "as", 3, "sessions", "classic", "queue");
 }
 
 static int get_last_sequence(sd_bus *bus, const char *path, const char *interface,
@@ -372,7 +257,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ListUsers",
                 SD_BUS_NO_ARGS,
                 SD_BUS_RESULT("a(" P2PCHAT_BUS_USER_ROW ")", users),
-                list_users, UNPRIVILEGED),
+                bus_list_users, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("SendMessage",
                 SD_BUS_ARGS("s", user, "s", text),
                 SD_BUS_RESULT("s", id, "s", state),
@@ -404,7 +289,11 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Forget",
                 SD_BUS_ARGS("s", user),
                 SD_BUS_NO_RESULT,
-                forget, UNPRIVILEGED),
+                bus_forget, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("EndSession",
+                SD_BUS_ARGS("s", user),
+                SD_BUS_NO_RESULT,
+                bus_end_session, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatus",
                 SD_BUS_NO_ARGS,
                 SD_BUS_RESULT("a{sv}", status),
@@ -416,19 +305,35 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Block",
                 SD_BUS_ARGS("s", user),
                 SD_BUS_NO_RESULT,
-                block, UNPRIVILEGED),
+                bus_block, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unblock",
                 SD_BUS_ARGS("s", user),
                 SD_BUS_NO_RESULT,
-                unblock, UNPRIVILEGED),
+                bus_unblock, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Mute",
                 SD_BUS_ARGS("s", user, "t", seconds),
                 SD_BUS_NO_RESULT,
-                mute, UNPRIVILEGED),
+                bus_mute, UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unmute",
                 SD_BUS_ARGS("s", user),
                 SD_BUS_NO_RESULT,
-                unmute, UNPRIVILEGED),
+                bus_unmute, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Trust",
+                SD_BUS_ARGS("s", user),
+                SD_BUS_NO_RESULT,
+                bus_trust, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Verify",
+                SD_BUS_ARGS("s", user, "s", digits),
+                SD_BUS_NO_RESULT,
+                bus_verify, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Alias",
+                SD_BUS_ARGS("s", user, "s", name),
+                SD_BUS_NO_RESULT,
+                bus_alias, UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetFingerprint",
+                SD_BUS_ARGS("s", user),
+                SD_BUS_RESULT("s", digits),
+                bus_get_fingerprint, UNPRIVILEGED),
 
         SD_BUS_SIGNAL_WITH_ARGS("MessageReceived",
                 SD_BUS_ARGS("t", sequence, "s", id, "s", conversation, "s", user, "s", text,
@@ -442,6 +347,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
         SD_BUS_WRITABLE_PROPERTY("Username", "s", get_username, set_username, 0,
                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE | UNPRIVILEGED),
         SD_BUS_PROPERTY("Id", "s", get_id, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Fingerprint", "s", get_fingerprint, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Features", "as", get_features, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("LastSequence", "t", get_last_sequence, 0,

@@ -4,7 +4,8 @@
  * The inside of the bus, for its files
  *
  *     bus.c              the connection: made, lost, made again
- *     bus-manager.c      the main interface: handlers translate, call the node, translate back
+ *     bus-manager.c      the main interface: its vtable, its properties, its errors
+ *     bus-user.c         handlers about users: translate, call the node, translate back
  *     bus-call.c         SendMessage: who waits for an answer, how many may, who has left
  *     bus-history.c      pages of history, and searching in slices
  *     bus-status.c       GetStatus and Diagnose
@@ -90,6 +91,19 @@ int bus_check_space(const struct manager *m, sd_bus_error *error);
 int bus_reply_storage_full(sd_bus_message *call);
 /* Text of others as D-Bus takes it; memory to be freed, NULL without any. */
 char *bus_text(const char *s, size_t size);
+
+/* bus-user.c */
+int bus_list_users(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_forget(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_end_session(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_block(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_unblock(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_mute(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_unmute(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_trust(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_verify(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_alias(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_get_fingerprint(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* bus-call.c */
 int bus_send_message(sd_bus_message *call, void *userdata, sd_bus_error *error);

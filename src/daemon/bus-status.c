@@ -44,7 +44,7 @@ static enum config_keep keep_in_force(const struct manager *m)
         return CONFIG_KEEP_FULL;
 }
 
-/* name#id, by which others will be able to name this machine without doubt. */
+/* name#id, by which others can name this machine without doubt. */
 static int append_own_word(sd_bus_message *reply, const struct manager *m)
 {
         char word[USERNAME_SIZE_MAX + 1 + ID_STRING_SIZE];
@@ -79,6 +79,22 @@ static void describe_mistakes(const struct manager *m, char ret[static SENTENCE_
                 n, n == 1 ? "" : "s", m->settings->config, n == 1 ? "it" : "them");
 }
 
+/* True when our identity is in use elsewhere. */
+static bool describe_clone(const struct manager *m, char ret[static SENTENCE_SIZE])
+{
+        char address[ENDPOINT_STRING_MAX];
+        struct endpoint at;
+
+        if (!node_clone(m->node, &at))
+                return false;
+        (void)snprintf(ret, SENTENCE_SIZE,
+                "The machine at %s has the same identity as this one, so messages may go to "
+                "either: "
+                "was it copied from this one? On one of the two run: p2pchat identity new.",
+                endpoint_format(&at, address));
+        return true;
+}
+
 static int append_warnings(sd_bus_message *reply, const struct manager *m)
 {
         const char *trouble = history_log_trouble(m->memory.log);
@@ -104,6 +120,8 @@ static int append_warnings(sd_bus_message *reply, const struct manager *m)
                 describe_mistakes(m, sentence);
                 r = sd_bus_message_append(reply, "s", sentence);
         }
+        if (r >= 0 && describe_clone(m, sentence))
+                r = sd_bus_message_append(reply, "s", sentence);
         for (int i = 0; r >= 0 && i < 3; i++)
                 r = sd_bus_message_close_container(reply);
         return r;
@@ -137,6 +155,8 @@ static int append_status(sd_bus_message *reply, struct manager *m)
                 r = append_count(reply, "messages-queued", node_messages_queued(m->node));
         if (r >= 0)
                 r = append_count(reply, "links", node_links(m->node));
+        if (r >= 0)
+                r = append_count(reply, "sessions", node_sessions(m->node));
         if (r >= 0)
                 r = append_number(reply, "last-sequence", store_last_sequence(memory->store));
         if (r >= 0)
@@ -274,6 +294,15 @@ static int check_heard(sd_bus_message *reply, struct manager *m)
                 "firewalls, and is it the same network? Else name the address in [Lan] Peers=.");
 }
 
+static int check_identity(sd_bus_message *reply, struct manager *m)
+{
+        char sentence[SENTENCE_SIZE];
+
+        if (describe_clone(m, sentence))
+                return check(reply, "identity", WARNING, "%s", sentence);
+        return check(reply, "identity", OK, "No other machine has shown the identity of this one.");
+}
+
 static int check_store(sd_bus_message *reply, struct manager *m)
 {
         int64_t space = memory_space(&m->memory);
@@ -330,7 +359,7 @@ int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         static int (*const checks[])(sd_bus_message *, struct manager *) = { check_configuration,
                 check_interface, check_port, check_listening, check_announcing, check_heard,
-                check_store, check_log, check_journal, check_clock };
+                check_identity, check_store, check_log, check_journal, check_clock };
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
         struct bus *b = userdata;
