@@ -202,12 +202,17 @@ int peers_rename(struct peers *p, struct peer *peer, const char *name)
 
 int peers_bind(struct peers *p, struct peer *peer, const char *contact)
 {
+        int r;
+
         if (peer_is_contact(peer))
                 table_remove(&p->by_contact, &peer->by_contact);
         memcpy(peer->record.contact, contact, strlen(contact) + 1);
         if (!peer_is_contact(peer))
                 return 0;
-        return index_by_name(&p->by_contact, &peer->by_contact, peer->record.contact);
+        r = index_by_name(&p->by_contact, &peer->by_contact, peer->record.contact);
+        if (r < 0)
+                peer->record.contact[0] = 0;
+        return r;
 }
 
 int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to)
