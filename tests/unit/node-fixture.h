@@ -98,6 +98,14 @@ static inline void fixture_drain(struct fixture *f)
                 ;
 }
 
+/* The first warning of this turn, which ends; NULL when there is none. Valid until the next one. */
+static inline const struct change_warning *fixture_warning(struct fixture *f)
+{
+        static struct change c;
+
+        return fixture_change(f, CHANGE_WARNING, &c) ? &c.warning : NULL;
+}
+
 static inline int fixture_set_up(void)
 {
         bool is_locked;
