@@ -14,6 +14,9 @@
 /* The service answers a SendMessage after its waiting time; the bus needs some more. */
 #define ANSWER_USEC (25 * USEC_PER_SEC)
 
+/* A whole database is copied, perhaps to a slow disk. */
+#define COPY_USEC (10 * 60 * USEC_PER_SEC)
+
 /* An argument that the library refuses to send (invalid UTF-8, for example) never gets to the
  * service; a connection that broke is no service. */
 static int fail(struct bus_client *c, int r)
@@ -322,6 +325,15 @@ int bus_client_call_word(struct bus_client *c, const char *member, const char *w
         return call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "s", word);
 }
 
+int bus_client_call_words(
+        struct bus_client *c, const char *member, const char *first, const char *second)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+
+        return call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "ss", first, second);
+}
+
 int bus_client_mute(struct bus_client *c, const char *user, uint64_t seconds)
 {
         _cleanup_(sd_bus_message_unrefp)
@@ -330,25 +342,40 @@ int bus_client_mute(struct bus_client *c, const char *user, uint64_t seconds)
         return call(c, P2PCHAT_BUS_INTERFACE, "Mute", &reply, "st", user, seconds);
 }
 
-int bus_client_get_username(struct bus_client *c, char **ret)
+/* The text that an answer consists of, in a variant or not. */
+static int take_text(struct bus_client *c, sd_bus_message *reply, bool variant, char **ret)
 {
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *reply = NULL;
-        const char *name;
+        const char *text;
         char *copy;
         int r;
 
-        r = call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, "Username");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_read(reply, "v", "s", &name);
+        r = variant ? sd_bus_message_read(reply, "v", "s", &text)
+                    : sd_bus_message_read(reply, "s", &text);
         if (r < 0)
                 return fail(c, r);
-        copy = strdup(name);
+        copy = strdup(text);
         if (!copy)
                 return fail(c, -ENOMEM);
         *ret = copy;
         return 0;
+}
+
+int bus_client_get_fingerprint(struct bus_client *c, const char *user, char **ret)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        int r = call(c, P2PCHAT_BUS_INTERFACE, "GetFingerprint", &reply, "s", user);
+
+        return r < 0 ? r : take_text(c, reply, false, ret);
+}
+
+int bus_client_get_text(struct bus_client *c, const char *property, char **ret)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        int r = call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, property);
+
+        return r < 0 ? r : take_text(c, reply, true, ret);
 }
 
 int bus_client_set_username(struct bus_client *c, const char *username)
@@ -375,4 +402,36 @@ int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret)
                 return fail(c, r);
         *ret = sequence;
         return 0;
+}
+
+int bus_client_identity_new(struct bus_client *c, char **ret_id)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        int r = call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, "New", &reply, "");
+
+        return r < 0 ? r : take_text(c, reply, false, ret_id);
+}
+
+static int call_with_fd(struct bus_client *c, const char *member, int fd)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = new_call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, member, &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "h", fd);
+        return r < 0 ? fail(c, r) : finish_call(c, m, COPY_USEC, &reply);
+}
+
+int bus_client_identity_export(struct bus_client *c, int fd)
+{
+        return call_with_fd(c, "Export", fd);
+}
+
+int bus_client_identity_import(struct bus_client *c, int fd)
+{
+        return call_with_fd(c, "Import", fd);
 }

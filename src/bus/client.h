@@ -118,11 +118,21 @@ int bus_client_send(struct bus_client *c, const char *user, const char *text,
         const struct bus_send_options *options, sd_bus_message **ret, const char **ret_id,
         const char **ret_state);
 
-/* Methods that take one word and answer nothing: CancelMessage, Forget, Block, Unblock, Unmute. */
+/* Methods that take one word and answer nothing: CancelMessage, Forget, EndSession, Block, Unblock,
+ * Unmute, Trust. */
 int bus_client_call_word(struct bus_client *c, const char *member, const char *word);
+/* The same with two: Verify, Alias. */
+int bus_client_call_words(
+        struct bus_client *c, const char *member, const char *first, const char *second);
 int bus_client_mute(struct bus_client *c, const char *user, uint64_t seconds);
 
-/* @ret is the caller's. */
-int bus_client_get_username(struct bus_client *c, char **ret);
+/* @ret is the caller's. The 60 digits of the pair, and a property that is a text. */
+int bus_client_get_fingerprint(struct bus_client *c, const char *user, char **ret);
+int bus_client_get_text(struct bus_client *c, const char *property, char **ret);
 int bus_client_set_username(struct bus_client *c, const char *username);
 int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret);
+
+/* Of this machine, for root. @ret_id is the caller's. The descriptor stays his, too. */
+int bus_client_identity_new(struct bus_client *c, char **ret_id);
+int bus_client_identity_export(struct bus_client *c, int fd);
+int bus_client_identity_import(struct bus_client *c, int fd);

@@ -11,6 +11,7 @@
 #define P2PCHAT_BUS_NAME "org.example.P2PChat"
 #define P2PCHAT_BUS_PATH "/org/example/P2PChat"
 #define P2PCHAT_BUS_INTERFACE "org.example.P2PChat"
+#define P2PCHAT_BUS_IDENTITY_INTERFACE "org.example.P2PChat.Identity"
 #define P2PCHAT_BUS_ERROR_PREFIX "org.example.P2PChat.Error."
 
 /* Signatures of the rows of ListUsers, of all history pages, and of Diagnose. */

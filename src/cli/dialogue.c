@@ -339,7 +339,7 @@ static int ask_username(struct dialogue *d)
         if (!shell_is_terminal(d->shell) || state_directory(&directory) < 0 ||
                 state_read(directory, ASKED_FILE, &before) != 0)
                 return 0;
-        if (cli_client(d->cli, &client) != 0 || bus_client_get_username(client, &present) < 0)
+        if (cli_client(d->cli, &client) != 0 || bus_client_get_text(client, "Username", &present) < 0)
                 return 0;
         if (asprintf(&question, "Your username [%s]: ", present) < 0)
                 return -ENOMEM;

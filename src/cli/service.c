@@ -23,7 +23,7 @@ int run_name(struct cli *cli, const struct arguments *a)
                 return bus_client_set_username(client, a->words[0]) < 0 ? cli_call_failed(client)
                                                                         : EXIT_DONE;
 
-        if (bus_client_get_username(client, &name) < 0)
+        if (bus_client_get_text(client, "Username", &name) < 0)
                 return cli_call_failed(client);
         if (cli->json)
                 return cli_print_json(json_username(name));
