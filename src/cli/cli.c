@@ -4,11 +4,13 @@
 
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/dialogue.h"
 #include "cli/format.h"
 
 int cli_client(struct cli *cli, struct bus_client **ret)
@@ -125,6 +127,38 @@ int cli_flush(int status)
                 (void)cli_error_errno(-errno, "cannot write to standard output");
         clearerr(stdout);
         return status == EXIT_DONE ? EXIT_FAILED : status;
+}
+
+bool cli_is_terminal(void)
+{
+        return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
+static int read_line(const char *question, char **ret)
+{
+        _cleanup_(freep)
+        char *line = NULL;
+        size_t n_allocated = 0;
+        char *start, *end;
+
+        fflush(stdout);
+        if (isatty(STDIN_FILENO))
+                fputs(question, stderr);
+        errno = 0;
+        if (getline(&line, &n_allocated, stdin) < 0)
+                return errno != 0 ? -errno : 0;
+        for (start = line; isspace((unsigned char)*start); start++)
+                ;
+        for (end = start + strlen(start); end > start && isspace((unsigned char)end[-1]); end--)
+                ;
+        *ret = strndup(start, (size_t)(end - start));
+        return *ret ? 1 : -ENOMEM;
+}
+
+int cli_ask(struct cli *cli, const char *question, char **ret)
+{
+        return cli->dialogue ? dialogue_ask(cli->dialogue, question, ret)
+                             : read_line(question, ret);
 }
 
 void cli_explain_queued(const char *user)

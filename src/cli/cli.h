@@ -39,6 +39,12 @@ int cli_error_errno(int r, const char *what);
 int cli_call_failed(const struct bus_client *c);
 int cli_bus_failed(const char *where, int r);
 
+/* A line from whoever sits in front: 1 and the line (the caller's) without blanks at its ends, 0 at
+ * the end of input, or a negative errno. In the shell it is a line of the shell. */
+int cli_ask(struct cli *cli, const char *question, char **ret);
+/* Whether there is somebody who can be asked, and who reads the answer. */
+bool cli_is_terminal(void);
+
 /* To a person whose message waits. */
 void cli_explain_queued(const char *user);
 

@@ -10,10 +10,11 @@
 
 #include "cli/format.h"
 #include "cli/state.h"
+#include "cli/user.h"
 
 const struct command commands[] = {
-        { "users", "[--all]", "who is there", 0, 0, OPTION_ALL, COMPLETE_NOTHING, false,
-                run_users },
+        { "users", "[--all] [--long]", "who is there", 0, 0, OPTION_ALL | OPTION_LONG,
+                COMPLETE_NOTHING, false, run_users },
         { "send", "USER TEXT|- [--plain] [--number N] [--wait SECONDS]",
                 "send a message; - reads it from standard input", 2, SIZE_MAX,
                 OPTION_PLAIN | OPTION_NUMBER | OPTION_WAIT, COMPLETE_USER, false, run_send },
@@ -36,6 +37,19 @@ const struct command commands[] = {
         { "mute", "USER [DURATION]", "keep a user's messages without showing them", 1, 2, 0,
                 COMPLETE_USER, false, run_mute },
         { "unmute", "USER", "end a mute", 1, 1, 0, COMPLETE_USER, false, run_unmute },
+        { "alias", "USER NAME", "call a user by a name of one's own", 2, 2, 0, COMPLETE_USER, false,
+                run_alias },
+        { "fingerprint", "[USER]", "digits that prove who somebody is", 0, 1, 0, COMPLETE_USER,
+                false, run_fingerprint },
+        { "verify", "USER [DIGITS…|-]", "compare the digits that the other side shows", 1, SIZE_MAX,
+                0, COMPLETE_USER, false, run_verify },
+        { "trust", "USER", "let the name of a user mean this one from now on", 1, 1, 0,
+                COMPLETE_USER, false, run_trust },
+        { "identity", "[new [--yes] | export FILE | import FILE]",
+                "this machine's key: show, replace, move it", 0, 2, OPTION_YES, COMPLETE_IDENTITY,
+                false, run_identity },
+        { "disconnect", "USER", "end the session with a user; the next message makes another", 1, 1,
+                0, COMPLETE_USER, false, run_disconnect },
         { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
                 run_cancel },
         { "help", "[COMMAND]", "explain the commands", 0, 1, 0, COMPLETE_COMMAND, false, run_help },
@@ -55,7 +69,7 @@ static const struct {
         const char *value; /* NULL: takes none */
         const char *help;
 } options[] = {
-        { "all", NULL, "users that were not heard lately, too, as a table" },
+        { "all", NULL, "users that were not heard lately, too; as with --long" },
         { "plain", NULL, "send without any encryption" },
         { "number", "N", "own private number for the classic key exchange" },
         { "wait", "SECONDS", "how long to wait for the other side (default 3)" },
@@ -66,6 +80,8 @@ static const struct {
         { "exec", "COMMAND", "run COMMAND for each message, JSON on its standard input" },
         { "since", "N", "begin after sequence number N" },
         { "cursor", "NAME", "begin where the reader NAME stopped, and remember" },
+        { "long", NULL, "a table with security, address, id, time last heard, and flags" },
+        { "yes", NULL, "do not ask" },
 };
 
 const struct command *command_find(const char *name)
@@ -101,7 +117,7 @@ static void print_commands(bool in_shell, FILE *f)
 {
         for (size_t i = 0; i < n_commands; i++)
                 if (!(in_shell && commands[i].not_in_shell))
-                        fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].help);
+                        fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].help);
 }
 
 void command_print_help(FILE *f)
@@ -254,7 +270,7 @@ int run_help(struct cli *cli, const struct arguments *a)
 
         if (a->n_words == 0 && cli->in_shell) {
                 print_commands(true, stdout);
-                puts("  quit     leave; so does Ctrl-D\n\n"
+                puts("  quit        leave; so does Ctrl-D\n\n"
                      "help COMMAND tells more; chat alone asks for all it needs.");
                 return EXIT_DONE;
         }
@@ -284,25 +300,29 @@ static void complete_users(struct cli *cli, const char *prefix, command_emit_t e
 {
         _cleanup_(bus_client_freep)
         struct bus_client *c = NULL;
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *m = NULL;
-        struct bus_user u;
+        _cleanup_(users_done)
+        struct users us = { 0 };
 
-        if (bus_client_new(cli->where, false, &c) < 0 || bus_client_list_users(c, &m) < 0)
+        if (bus_client_new(cli->where, false, &c) < 0 || users_read(&us, c) < 0)
                 return;
-        while (bus_user_next(m, &u) > 0) {
+        for (size_t i = 0; i < us.n_rows; i++) {
                 _cleanup_(freep)
-                char *word = NULL, *shown = NULL;
-                bool namesake = strstr(u.flags, "namesake");
+                char *word = user_word(us.rows, us.n_rows, &us.rows[i]), *shown = NULL;
 
-                if (asprintf(&word, "%s%s%s", u.name, namesake ? "@" : "",
-                            namesake ? u.address : "") < 0)
-                        return;
                 /* A name that has to be escaped is nothing to type by itself. */
-                shown = format_escape(word, ESCAPE_LINE);
+                shown = word ? format_escape(word, ESCAPE_LINE) : NULL;
                 if (shown && streq(shown, word) && strncasecmp(word, prefix, strlen(prefix)) == 0)
                         emit(word, userdata);
         }
+}
+
+static void complete_identity(const char *prefix, command_emit_t emit, void *userdata)
+{
+        static const char *const words[] = { "new", "export", "import" };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (strncasecmp(words[i], prefix, strlen(prefix)) == 0)
+                        emit(words[i], userdata);
 }
 
 static void complete_options(
@@ -360,4 +380,6 @@ void command_complete(
                 complete_users(cli, last, emit, userdata);
         else if (n_before == 0 && command->completion == COMPLETE_COMMAND)
                 complete_commands(cli, last, emit, userdata);
+        else if (n_before == 0 && command->completion == COMPLETE_IDENTITY)
+                complete_identity(last, emit, userdata);
 }

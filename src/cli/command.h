@@ -22,6 +22,8 @@ enum {
         OPTION_EXEC = 1 << 8,
         OPTION_SINCE = 1 << 9,
         OPTION_CURSOR = 1 << 10,
+        OPTION_LONG = 1 << 11,
+        OPTION_YES = 1 << 12,
 };
 
 #define LINES_DEFAULT 50
@@ -44,6 +46,7 @@ enum completion {
         COMPLETE_NOTHING,
         COMPLETE_USER,
         COMPLETE_COMMAND,
+        COMPLETE_IDENTITY, /* a word of the command identity */
 };
 
 struct command {
@@ -90,4 +93,10 @@ int run_unblock(struct cli *cli, const struct arguments *a);
 int run_mute(struct cli *cli, const struct arguments *a);
 int run_unmute(struct cli *cli, const struct arguments *a);
 int run_cancel(struct cli *cli, const struct arguments *a);
+int run_trust(struct cli *cli, const struct arguments *a);
+int run_alias(struct cli *cli, const struct arguments *a);
+int run_disconnect(struct cli *cli, const struct arguments *a);
+int run_fingerprint(struct cli *cli, const struct arguments *a);
+int run_verify(struct cli *cli, const struct arguments *a);
+int run_identity(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

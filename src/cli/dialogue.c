@@ -20,6 +20,7 @@
 #include "cli/message.h"
 #include "cli/shell.h"
 #include "cli/state.h"
+#include "cli/user.h"
 #include "cli/words.h"
 
 #define ASKED_FILE "username-asked"
@@ -37,10 +38,12 @@ struct dialogue {
         sd_event *event;
         struct shell *shell;
         struct feed *feed;
-        char *partner;  /* whom we chat with, or NULL */
-        uint64_t shown; /* the newest message of the partner's history that was shown */
-        bool away;      /* told that the service is away */
-        bool leave;     /* end of input, or quit */
+        char *partner;    /* whom we chat with, or NULL */
+        char *partner_id; /* "" when classic or not known yet */
+        bool unproven;    /* the partner's key was not proven when we looked last */
+        uint64_t shown;   /* the newest message of the partner's history that was shown */
+        bool away;        /* told that the service is away */
+        bool leave;       /* end of input, or quit */
         struct waiting waiting[WAITING_MAX];
         size_t n_waiting; /* ever; older ones are overwritten */
 };
@@ -67,6 +70,14 @@ static _printf_(2, 3) int print(struct dialogue *d, const char *format, ...)
         return r < 0 ? -ENOMEM : print_owned(d, line);
 }
 
+/* Whether something is about the one we chat with, whatever the word that was typed. */
+static bool is_partner(const struct dialogue *d, const char *word, const char *id)
+{
+        if (!d->partner)
+                return false;
+        return strcasecmp(word, d->partner) == 0 || (id[0] && streq(id, d->partner_id));
+}
+
 static int on_deliver(const struct bus_message *m, void *userdata)
 {
         _cleanup_(freep)
@@ -75,15 +86,14 @@ static int on_deliver(const struct bus_message *m, void *userdata)
         time_t t = (time_t)(m->time_usec / USEC_PER_SEC);
         char clock[16] = "";
         struct tm tm;
+        bool partner;
 
         if (!streq(m->direction, "received") || streq(m->state, "muted"))
                 return 0;
-        if (m->sequence <= d->shown && d->partner && strcasecmp(m->conversation, d->partner) == 0)
+        partner = is_partner(d, m->conversation, m->user_id);
+        if (partner && m->sequence <= d->shown)
                 return 0;
-        user = format_escape(d->partner && strcasecmp(m->conversation, d->partner) == 0
-                                     ? m->user
-                                     : m->conversation,
-                ESCAPE_LINE);
+        user = format_escape(partner ? m->user : m->conversation, ESCAPE_LINE);
         text = format_escape(m->text, ESCAPE_TEXT);
         if (!user || !text)
                 return -ENOMEM;
@@ -103,7 +113,7 @@ static int on_user(const char *user, const char *id, const char *state, void *us
         struct dialogue *d = userdata;
 
         /* Who comes is news for everybody, who goes only for the one who talks with them. */
-        if (!streq(state, "online") && !(d->partner && strcasecmp(user, d->partner) == 0))
+        if (!streq(state, "online") && !is_partner(d, user, id))
                 return 0;
         return print(d, "%s is %s\n", shown ? shown : "?", word ? word : "?");
 }
@@ -191,6 +201,53 @@ static int ask(struct dialogue *d, const char *question, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+int dialogue_ask(struct dialogue *d, const char *question, char **ret)
+{
+        int r = ask(d, question, ret);
+
+        return r < 0 ? r : *ret != NULL;
+}
+
+/* Finds the row of @user: 1 and its security (the caller's) and id, or 0 when there is none. */
+static int look_up(struct dialogue *d, const char *user, char **ret_security, char **ret_id)
+{
+        _cleanup_(users_done)
+        struct users us = { 0 };
+        _cleanup_(freep)
+        char *security = NULL, *id = NULL;
+        const struct bus_user *u;
+        struct bus_client *client;
+
+        if (cli_client(d->cli, &client) != 0 || users_read(&us, client) < 0)
+                return 0;
+        u = user_find(us.rows, us.n_rows, user);
+        if (!u)
+                return 0;
+        security = strdup(u->security);
+        id = strdup(u->id);
+        if (!security || !id)
+                return -ENOMEM;
+        *ret_security = TAKE_PTR(security);
+        *ret_id = TAKE_PTR(id);
+        return 1;
+}
+
+/* The first message to somebody new proves the key: what the chat is called changes with it. */
+static void tell_proof(struct dialogue *d)
+{
+        _cleanup_(freep)
+        char *security = NULL, *id = NULL, *shown = NULL;
+
+        if (!d->unproven || look_up(d, d->partner, &security, &id) <= 0 ||
+                streq(security, "unproven"))
+                return;
+        d->unproven = false;
+        shown = format_escape(d->partner, ESCAPE_LINE);
+        if (shell_is_terminal(d->shell))
+                (void)print(d, "the key of %s is proven: %s\n", shown ? shown : "?",
+                        user_security_phrase(security));
+}
+
 /* Sends one line of a chat: an exit status. */
 static int say(struct dialogue *d, const char *text, const struct bus_send_options *options)
 {
@@ -206,8 +263,10 @@ static int say(struct dialogue *d, const char *text, const struct bus_send_optio
         r = bus_client_send(client, d->partner, text, options, &m, &id, &state);
         if (r < 0)
                 return cli_call_failed(client);
-        if (!streq(state, "queued"))
+        if (!streq(state, "queued")) {
+                tell_proof(d);
                 return EXIT_DONE;
+        }
         cli_explain_queued(d->partner);
         remember_waiting(d, id, d->partner);
         return EXIT_QUEUED;
@@ -240,11 +299,34 @@ static int show_recent(struct dialogue *d)
         return EXIT_DONE;
 }
 
+/* How secure it will be is said before the first line is typed. */
+static int greet(struct dialogue *d, const char *shown, const struct bus_send_options *options)
+{
+        _cleanup_(freep)
+        char *security = NULL, *id = NULL;
+        const char *phrase = options->security;
+        int r = look_up(d, d->partner, &security, &id);
+
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                d->unproven = streq(security, "unproven");
+                free(d->partner_id);
+                d->partner_id = TAKE_PTR(id);
+        }
+        /* Nothing lowers the security of a proven or announced key. */
+        if (r > 0 && (d->partner_id[0] || !phrase))
+                phrase = security;
+        if (shell_is_terminal(d->shell))
+                printf("%s%s%s. Each line is sent; /end leaves.\n", shown, phrase ? ": " : "",
+                        phrase ? user_security_phrase(phrase) : "");
+        return 0;
+}
+
 static int talk(struct dialogue *d, const struct bus_send_options *options)
 {
         _cleanup_(freep)
         char *shown = format_escape(d->partner, ESCAPE_LINE), *prompt = NULL;
-        bool plain = options->security && streq(options->security, "plain");
         int r, status = EXIT_DONE;
 
         r = show_recent(d);
@@ -252,9 +334,9 @@ static int talk(struct dialogue *d, const struct bus_send_options *options)
                 return r;
         if (!shown || asprintf(&prompt, "%s> ", shown) < 0)
                 return cli_error_errno(-ENOMEM, "cannot chat");
-        if (shell_is_terminal(d->shell))
-                printf("Each line is sent to %s%s. /end leaves.\n", shown,
-                        plain ? " WITHOUT encryption: anyone on the network can read it" : "");
+        r = greet(d, shown, options);
+        if (r < 0)
+                return cli_error_errno(r, "cannot chat");
 
         while (!d->leave) {
                 _cleanup_(freep)
@@ -279,27 +361,24 @@ static int chat_with(struct dialogue *d, const char *user, const struct bus_send
         int r;
 
         d->partner = strdup(user);
-        if (!d->partner)
-                return cli_error_errno(-ENOMEM, "cannot chat");
-        r = talk(d, options);
+        d->partner_id = strdup("");
+        r = d->partner && d->partner_id ? talk(d, options)
+                                        : cli_error_errno(-ENOMEM, "cannot chat");
         free(d->partner);
-        d->partner = NULL;
+        free(d->partner_id);
+        d->partner = d->partner_id = NULL;
+        d->unproven = false;
         d->shown = 0;
         return r;
 }
 
-/* "Chat" without a name. */
-static int chat_guided(struct dialogue *d)
+/* "Secure?", and for that the number: questions of the classic protocol. 1, or 0 at the end of
+ * input. @ret_number is the caller's. */
+static int ask_classic(struct dialogue *d, struct bus_send_options *options, char **ret_number)
 {
-        _cleanup_(freep)
-        char *user = NULL, *number = NULL;
-        struct bus_send_options options = { .wait_usec = USEC_INFINITY };
         int r;
 
-        r = ask(d, "Name: ", &user);
-        if (r < 0 || !user || !user[0])
-                return r;
-        while (!options.security) {
+        while (!options->security) {
                 _cleanup_(freep)
                 char *answer = NULL;
 
@@ -308,21 +387,44 @@ static int chat_guided(struct dialogue *d)
                         return r;
                 if (answer[0] == 0 || strcasecmp(answer, "y") == 0 ||
                         strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "secure") == 0)
-                        options.security = "legacy";
+                        options->security = "legacy";
                 else if (strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0 ||
                          strcasecmp(answer, "plain") == 0)
-                        options.security = "plain";
+                        options->security = "plain";
         }
-        while (streq(options.security, "legacy") && !options.number) {
-                free(number);
-                number = NULL;
+        while (streq(options->security, "legacy") && !options->number) {
+                _cleanup_(freep)
+                char *number = NULL;
+
                 r = ask(d, "Your secret number (Enter: random): ", &number);
                 if (r < 0 || !number)
                         return r;
                 if (!number[0])
                         break;
                 if (strspn(number, "0123456789") == strlen(number))
-                        options.number = number;
+                        options->number = *ret_number = TAKE_PTR(number);
+        }
+        return 1;
+}
+
+/* "Chat" without a name. Who has an id is always spoken to in secret: there is nothing to ask. */
+static int chat_guided(struct dialogue *d)
+{
+        _cleanup_(freep)
+        char *user = NULL, *number = NULL, *security = NULL, *id = NULL;
+        struct bus_send_options options = { .wait_usec = USEC_INFINITY };
+        int r;
+
+        r = ask(d, "Name: ", &user);
+        if (r < 0 || !user || !user[0])
+                return r;
+        r = look_up(d, user, &security, &id);
+        if (r < 0)
+                return r;
+        if (r == 0 || !id[0]) {
+                r = ask_classic(d, &options, &number);
+                if (r <= 0)
+                        return r;
         }
         (void)chat_with(d, user, &options);
         return 0;
@@ -339,7 +441,8 @@ static int ask_username(struct dialogue *d)
         if (!shell_is_terminal(d->shell) || state_directory(&directory) < 0 ||
                 state_read(directory, ASKED_FILE, &before) != 0)
                 return 0;
-        if (cli_client(d->cli, &client) != 0 || bus_client_get_text(client, "Username", &present) < 0)
+        if (cli_client(d->cli, &client) != 0 ||
+                bus_client_get_text(client, "Username", &present) < 0)
                 return 0;
         if (asprintf(&question, "Your username [%s]: ", present) < 0)
                 return -ENOMEM;
@@ -434,6 +537,7 @@ static void dialogue_done(struct dialogue *d)
                 free(d->waiting[i].user);
         }
         free(d->partner);
+        free(d->partner_id);
         d->cli->dialogue = NULL;
 }
 

@@ -204,3 +204,32 @@ int format_parse_seconds(const char *s, usec_t *ret_usec)
         *ret_usec = usec;
         return 0;
 }
+
+char *format_rows(const char *groups, size_t n_groups)
+{
+        char *t = malloc(strlen(groups) + 2), *end = t;
+        size_t n = 0;
+
+        if (!t)
+                return NULL;
+        for (const char *s = groups; *s; s++)
+                *end++ = *s == ' ' && ++n % n_groups == 0 ? '\n' : *s;
+        *end++ = '\n';
+        *end = 0;
+        return t;
+}
+
+int format_take_digits(const char *text, char digits[static FINGERPRINT_DIGITS + 1], size_t *n)
+{
+        for (; *text; text++) {
+                if (strchr(" \t\r\n", *text))
+                        continue;
+                if (*text < '0' || *text > '9')
+                        return -EINVAL;
+                if (*n == FINGERPRINT_DIGITS)
+                        return -ERANGE;
+                digits[(*n)++] = *text;
+                digits[*n] = 0;
+        }
+        return 0;
+}

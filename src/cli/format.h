@@ -33,3 +33,10 @@ int format_parse_duration(const char *s, uint64_t *ret_seconds);
 int format_parse_seconds(const char *s, usec_t *ret_usec);
 /* Decimal digits and nothing else: 0, -EINVAL or -ERANGE. */
 int format_parse_number(const char *s, uint64_t max, uint64_t *ret);
+
+#define FINGERPRINT_DIGITS 60
+/* Groups between blanks, as rows of @n_groups for people: the caller's; NULL when out of memory. */
+char *format_rows(const char *groups, size_t n_groups);
+/* Appends the digits of @text to @digits, of which there are *@n already; blanks are left out. 0;
+ * -EINVAL for anything else; -ERANGE when there are too many. */
+int format_take_digits(const char *text, char digits[static FINGERPRINT_DIGITS + 1], size_t *n);

@@ -132,6 +132,47 @@ char *json_username(const char *username)
         return line(o, NULL);
 }
 
+char *json_fingerprint(const char *fingerprint)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "fingerprint", fingerprint) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_digits(const char *user, const char *digits)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "user", user) < 0 || add_string(o, "digits", digits) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_identity(const char *username, const char *id, const char *fingerprint)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "username", username) < 0 || add_string(o, "id", id) < 0 ||
+                add_string(o, "fingerprint", fingerprint) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_id(const char *id)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "id", id) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
 /* The value of one entry. @m stands before the contents of a variant of type @type. */
 static int read_value(sd_bus_message *m, char type, const char *contents, json_object **ret)
 {

@@ -21,6 +21,11 @@ char *json_user(const struct bus_user *u);
 char *json_check(const struct bus_check *k);
 char *json_sent(const char *id, const char *state);
 char *json_username(const char *username);
+/* One's own half, and the digits of a pair. */
+char *json_fingerprint(const char *fingerprint);
+char *json_digits(const char *user, const char *digits);
+char *json_identity(const char *username, const char *id, const char *fingerprint);
+char *json_id(const char *id);
 /* Any object. */
 char *json_line(struct json_object *o);
 

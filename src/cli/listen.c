@@ -19,6 +19,7 @@
 
 #include "cli/command.h"
 #include "cli/feed.h"
+#include "cli/format.h"
 #include "cli/json.h"
 #include "cli/message.h"
 #include "cli/state.h"
@@ -192,6 +193,15 @@ static int on_restored(uint64_t sequence, void *userdata)
         return remember(l, sequence);
 }
 
+static int on_warning(const char *kind, const char *user, const char *sentence, void *userdata)
+{
+        _cleanup_(freep)
+        char *shown = format_escape(sentence, ESCAPE_LINE);
+
+        fprintf(stderr, "p2pchat: warning: %s\n", shown ? shown : kind);
+        return 0;
+}
+
 static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
         struct listener *l = userdata;
@@ -230,6 +240,7 @@ static int prepare(struct listener *l)
                 .idle = on_idle,
                 .service = on_service,
                 .restored = on_restored,
+                .warning = on_warning,
         };
         sigset_t set;
         int r;

@@ -23,6 +23,12 @@ _p2pchat()
                 return
         fi
 
+        if [[ ${words[0]} == identity && ${words[1]} == @(export|import) && ${#words[@]} -eq 3 ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                compopt -o filenames 2>/dev/null
+                return
+        fi
+
         # Names come from others: each is quoted, so that none is more than a word.
         COMPREPLY=()
         while IFS= read -r candidate; do

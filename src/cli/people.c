@@ -3,31 +3,40 @@
 /* Commands about users, and those that only pass a word on */
 
 #include <ctype.h>
+#include <stdio.h>
 
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/user.h"
+
+#define USER_COLUMNS 6
+#define ID_SHOWN 8
 
 /* "Ece (Online)" */
-static char *name_and_state(const struct bus_user *u)
+static char *name_and_state(const struct users *us, const struct bus_user *u)
 {
         _cleanup_(freep)
-        char *name = NULL, *state = format_escape(u->state, ESCAPE_LINE);
-        bool namesake = strstr(u->flags, "namesake");
+        char *word = user_word(us->rows, us->n_rows, u), *state = NULL, *name = NULL;
         char *t;
 
-        if (!state)
-                return NULL;
-        if (asprintf(&t, "%s%s%s", u->name, namesake ? "@" : "", namesake ? u->address : "") < 0)
-                return NULL;
-        name = format_escape(t, ESCAPE_LINE);
-        free(t);
-        if (!name)
+        state = format_escape(u->state, ESCAPE_LINE);
+        name = word ? format_escape(word, ESCAPE_LINE) : NULL;
+        if (!state || !name)
                 return NULL;
         state[0] = (char)toupper((unsigned char)state[0]);
-        if (asprintf(&t, "%s (%s)", name, state) < 0)
-                return NULL;
-        return t;
+        return asprintf(&t, "%s (%s)", name, state) < 0 ? NULL : t;
+}
+
+/* "#k3f7q2mx", behind the name a user word that fits one machine of the world. */
+static char *short_id(const struct bus_user *u)
+{
+        _cleanup_(freep)
+        char *t = NULL;
+
+        if (asprintf(&t, "%s%.*s", u->id[0] ? "#" : "", ID_SHOWN, u->id) < 0)
+                t = NULL;
+        return t ? format_escape(t, ESCAPE_LINE) : NULL;
 }
 
 static enum style state_style(const char *state)
@@ -37,63 +46,76 @@ static enum style state_style(const char *state)
                                       : STYLE_FAINT;
 }
 
-static int add_row(struct columns *c, const struct bus_user *u, bool all)
+static enum style security_style(const char *security)
+{
+        return streq(security, "verified") || streq(security, "certified") ? STYLE_GREEN
+               : streq(security, "legacy") || streq(security, "plain")     ? STYLE_YELLOW
+                                                                           : STYLE_NONE;
+}
+
+static int add_row(
+        struct columns *c, const struct users *us, const struct bus_user *u, bool all_columns)
 {
         char time[FORMAT_TIME_SIZE];
 
-        if (columns_add_owned(c, name_and_state(u), state_style(u->state)) < 0)
+        if (columns_add_owned(c, name_and_state(us, u), state_style(u->state)) < 0)
                 return -ENOMEM;
-        if (!all)
+        if (!all_columns)
                 return 0;
-        if (columns_add_owned(c, format_escape(u->address, ESCAPE_LINE), STYLE_NONE) < 0 ||
-                columns_add_owned(c, format_escape(u->security, ESCAPE_LINE), STYLE_NONE) < 0 ||
+        if (columns_add_owned(
+                    c, format_escape(u->security, ESCAPE_LINE), security_style(u->security)) < 0 ||
+                columns_add_owned(c, format_escape(u->address, ESCAPE_LINE), STYLE_NONE) < 0 ||
+                columns_add_owned(c, short_id(u), STYLE_NONE) < 0 ||
                 columns_add(c, format_time(u->last_heard_usec, time), STYLE_FAINT) < 0 ||
                 columns_add_owned(c, format_escape(u->flags, ESCAPE_LINE), STYLE_YELLOW) < 0)
                 return -ENOMEM;
         return 0;
 }
 
-int run_users(struct cli *cli, const struct arguments *a)
+static int print_users(struct cli *cli, const struct users *us, bool all, bool all_columns)
 {
         _cleanup_(columns_freep)
         struct columns *columns = NULL;
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *m = NULL;
-        bool all = a->given & OPTION_ALL;
-        struct bus_client *client;
-        struct bus_user u;
         size_t n = 0;
         int r;
 
-        r = cli_client(cli, &client);
-        if (r != 0)
-                return r;
-        if (bus_client_list_users(client, &m) < 0)
-                return cli_call_failed(client);
-        r = columns_new(all ? 5 : 1, &columns);
-        if (r < 0)
-                return cli_error_errno(r, "cannot show the users");
-
-        while ((r = bus_user_next(m, &u)) > 0) {
-                if (!all && streq(u.state, "offline"))
+        r = columns_new(all_columns ? USER_COLUMNS : 1, &columns);
+        for (size_t i = 0; i < us->n_rows && r >= 0; i++) {
+                if (!all && streq(us->rows[i].state, "offline"))
                         continue;
                 n++;
-                if (cli->json) {
-                        r = cli_print_json(json_user(&u));
-                        if (r != 0)
-                                return r;
-                } else if (add_row(columns, &u, all) < 0)
-                        return cli_error_errno(-ENOMEM, "cannot show the users");
+                if (!cli->json)
+                        r = add_row(columns, us, &us->rows[i], all_columns);
+                else if (cli_print_json(json_user(&us->rows[i])) != EXIT_DONE)
+                        return EXIT_FAILED;
         }
         if (r < 0)
-                return cli_error_errno(r, "cannot read the answer of the service");
-
+                return cli_error_errno(r, "cannot show the users");
         columns_print(columns, stdout, cli->colour);
         if (n == 0 && !cli->json)
                 fputs(all ? "nobody was ever heard\n"
                           : "nobody is there; other machines appear within 8 seconds\n",
                         stderr);
         return EXIT_DONE;
+}
+
+int run_users(struct cli *cli, const struct arguments *a)
+{
+        _cleanup_(users_done)
+        struct users us = { 0 };
+        bool all = a->given & OPTION_ALL;
+        struct bus_client *client;
+        int r;
+
+        r = cli_client(cli, &client);
+        if (r != 0)
+                return r;
+        r = users_read(&us, client);
+        if (r < 0)
+                return bus_client_outcome(client) != BUS_OK
+                               ? cli_call_failed(client)
+                               : cli_error_errno(r, "cannot read the answer of the service");
+        return print_users(cli, &us, all, all || a->given & OPTION_LONG);
 }
 
 static int call_word(struct cli *cli, const char *member, const char *word)
@@ -120,6 +142,29 @@ int run_unblock(struct cli *cli, const struct arguments *a)
 int run_unmute(struct cli *cli, const struct arguments *a)
 {
         return call_word(cli, "Unmute", a->words[0]);
+}
+
+int run_trust(struct cli *cli, const struct arguments *a)
+{
+        return call_word(cli, "Trust", a->words[0]);
+}
+
+int run_disconnect(struct cli *cli, const struct arguments *a)
+{
+        return call_word(cli, "EndSession", a->words[0]);
+}
+
+int run_alias(struct cli *cli, const struct arguments *a)
+{
+        struct bus_client *client;
+        int r;
+
+        r = cli_client(cli, &client);
+        if (r != 0)
+                return r;
+        return bus_client_call_words(client, "Alias", a->words[0], a->words[1]) < 0
+                       ? cli_call_failed(client)
+                       : EXIT_DONE;
 }
 
 int run_cancel(struct cli *cli, const struct arguments *a)

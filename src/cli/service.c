@@ -49,6 +49,7 @@ static const struct {
         { "messages_queued", "Messages queued" },
         { "last_sequence", "Last sequence" },
         { "links", "Connections" },
+        { "sessions", "Encrypted sessions" },
         { "sockets", "Ports" },
         { "keep", "Kept of messages" },
         { "store", "Database" },
@@ -79,17 +80,35 @@ static char *join_list(struct json_object *list)
         return format_escape(b.size > 0 ? (char *)b.data : "", ESCAPE_LINE);
 }
 
+/* Sentences, each on a line of its own. */
+static int add_warnings(struct columns *c, const char *label, struct json_object *list)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < json_object_array_length(list) && r >= 0; i++) {
+                const char *s = json_object_get_string(json_object_array_get_idx(list, i));
+
+                r = columns_add(c, i == 0 ? label : "", STYLE_FAINT);
+                if (r >= 0)
+                        r = columns_add_owned(c, format_escape(s, ESCAPE_LINE), STYLE_YELLOW);
+        }
+        return r;
+}
+
 static int add_value(
         struct columns *c, const char *label, const char *key, struct json_object *value)
 {
+        bool list = json_object_is_type(value, json_type_array);
         char time[FORMAT_TIME_SIZE];
         const char *text;
         int r;
 
+        if (list && streq(key, "warnings") && json_object_array_length(value) > 0)
+                return add_warnings(c, label, value);
         r = columns_add_owned(c, format_escape(label, ESCAPE_LINE), STYLE_FAINT);
         if (r < 0)
                 return r;
-        if (json_object_is_type(value, json_type_array))
+        if (list)
                 return columns_add_owned(c, join_list(value), STYLE_NONE);
         if (streq(key, "started") && json_object_is_type(value, json_type_int))
                 text = format_time(json_object_get_uint64(value), time);

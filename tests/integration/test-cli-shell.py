@@ -4,68 +4,15 @@
 
 import os
 import re
-import shutil
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../interop"))
+sys.path.insert(0, os.path.join(HERE, "../lib"))
 from daemon import *  # noqa: E402,F403
-from daemon import SANITIZER_ENVIRONMENT, build_directory  # noqa: E402
 from harness import *  # noqa: E402,F403
-
-COLUMNS = 60
-
-
-class Terminal:
-    """A terminal of 60 by 20 with p2pchat in it."""
-
-    def __init__(self, daemon, *arguments, term="screen"):
-        if not shutil.which("tmux"):
-            skip("tmux is missing")
-        self.socket = os.path.join(tempdir(), "tmux")
-        environment_ = {"DBUS_SYSTEM_BUS_ADDRESS": daemon.bus.address, "TERM": term,
-                        "XDG_STATE_HOME": os.path.join(daemon.directory, "xdg-state"),
-                        "HOME": daemon.directory, "LC_ALL": "C.UTF-8", **SANITIZER_ENVIRONMENT}
-        program = os.path.join(build_directory(), "src/cli/p2pchat")
-        words = ["env", *(f"{k}={v}" for k, v in environment_.items()), program, *arguments]
-        quoted = " ".join("'" + w.replace("'", "'\\''") + "'" for w in words)
-        defer(self.tmux, "kill-server", check=False)
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(COLUMNS), "-y", "20",
-                  f"{quoted}; echo status=$?; sleep 1000")
-
-    def tmux(self, *arguments, check=True):
-        return run(["tmux", "-S", self.socket, *arguments], check=check).stdout
-
-    def type(self, text):
-        self.tmux("send-keys", "-l", "--", text)
-
-    def key(self, *names):
-        self.tmux("send-keys", *names)
-
-    def enter(self, text=""):
-        if text:
-            self.type(text)
-        self.key("Enter")
-
-    def screen(self):
-        """The lines of the screen, wrapped lines joined, without the empty ones at the end."""
-        return self.tmux("capture-pane", "-p", "-J", "-S", "-").rstrip().split("\n")
-
-    def wait(self, pattern, what=None):
-        """Until the screen matches; returns its lines."""
-
-        def look():
-            lines = self.screen()
-            text = "\n".join(line.rstrip() for line in lines)
-            if not re.search(pattern, text, re.M):
-                raise Failure(f"the screen is\n{text}")
-            return lines
-
-        return wait_for(look, 60, what or f"{pattern!r} on the screen")
-
-    def leave(self):
-        self.key("C-c")
-        self.key("C-d")
-        self.wait(r"^status=0$")
+from peer import Peer  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 
 def start():
@@ -84,7 +31,7 @@ def start():
 def the_first_start_asks_for_the_username():
     ece = Daemon(Bus(), "127.20.2.1")
     present = ece.get("Username")
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(rf"^Your username \[{re.escape(present)}\]:$")
     terminal.enter("no good")
     terminal.wait(r"^p2pchat: [\s\S]*^Your username \[.*\]:$", "the question again")
@@ -92,7 +39,7 @@ def the_first_start_asks_for_the_username():
     terminal.wait(r"^p2pchat>$")
     assert_equal(ece.get("Username"), "Ece-3")
     terminal.leave()
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     assert_false([line for line in terminal.screen() if "Your username" in line], "asked again")
     terminal.leave()
@@ -102,7 +49,7 @@ def the_first_start_asks_for_the_username():
 def enter_keeps_the_present_name():
     ece = Daemon(Bus(), "127.20.2.1")
     present = ece.get("Username")
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^Your username")
     terminal.enter()
     terminal.wait(r"^p2pchat>$")
@@ -113,17 +60,17 @@ def enter_keeps_the_present_name():
 @test
 def messages_appear_above_the_line_being_typed():
     ece, bob = start()
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     half = "send bob this line is longer than the terminal is wide, and it wraps"
     terminal.type(half)
     terminal.wait(rf"^p2pchat> {half}$")
     bob.cli("send", "ece", "--wait", "30", "hello while typing", check=True)
-    lines = terminal.wait(rf"Bob \(legacy\): hello while typing\np2pchat> {half}$")
+    lines = terminal.wait(rf"Bob \(encrypted\): hello while typing\np2pchat> {half}$")
     assert_equal(sum("p2pchat> send" in line for line in lines), 1, "lines with the prompt")
     terminal.key("Home")
     bob.cli("send", "ece", "--wait", "30", "and\nagain", check=True)
-    lines = terminal.wait(rf"Bob \(legacy\): and\n    again\np2pchat> {half}$")
+    lines = terminal.wait(rf"Bob \(encrypted\): and\n    again\np2pchat> {half}$")
     assert_equal(sum("p2pchat> send" in line for line in lines), 1, "lines with the prompt")
     terminal.key("End")
     terminal.enter(" indeed")
@@ -134,22 +81,24 @@ def messages_appear_above_the_line_being_typed():
 @test
 def the_classic_words():
     ece, bob = start()
-    terminal = Terminal(ece)
+    dan = Peer(ece.address, "127.20.2.3", "Dan")
+    ece.wait_user("Dan")
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     terminal.enter("Users")
-    terminal.wait(r"^Bob \(Online\)$")
+    terminal.wait(r"^Bob \(Online\)\nDan \(Online\)$")
     terminal.enter("Chat")
     terminal.wait(r"^Name:$")
-    terminal.enter("Bob")
+    terminal.enter("Dan")
     terminal.wait(r"^Secure\? \[yes/no\]$")
     terminal.enter("yes")
     terminal.wait(r"^Your secret number")
     terminal.enter("11")
-    terminal.wait(r"^Bob>$")
+    terminal.wait(r"^Dan: legacy, [\s\S]*^Dan>$")
     terminal.enter("classic words")
-    assert_equal(bob.wait_message("classic words")["security"], "legacy")
-    bob.cli("send", "ece", "--wait", "30", "an answer", check=True)
-    terminal.wait(r"Bob \(legacy\): an answer\nBob>$")
+    dan.wait_text("classic words", True)
+    dan.call_secure("an answer")
+    terminal.wait(r"Dan \(legacy\): an answer\nDan>$")
     terminal.enter("/end")
     terminal.wait(r"^p2pchat>$")
     terminal.enter("HISTORY")
@@ -158,11 +107,30 @@ def the_classic_words():
 
 
 @test
+def who_has_a_key_is_always_spoken_to_in_secret():
+    ece, bob = start()
+    terminal = Terminal(ece.bus, ece.directory)
+    terminal.wait(r"^p2pchat>$")
+    terminal.enter("Chat")
+    terminal.wait(r"^Name:$")
+    terminal.enter("bob")
+    terminal.wait(r"^bob: unproven, [\s\S]*^bob>$")
+    terminal.enter("secret words")
+    assert_equal(bob.wait_message("secret words")["security"], "encrypted")
+    terminal.wait(r"^the key of bob is proven: encrypted, [\s\S]*^bob>$")
+    bob.cli("send", "ece", "--wait", "30", "an answer", check=True)
+    terminal.wait(r"Bob \(encrypted\): an answer\nbob>$")
+    terminal.enter("/end")
+    terminal.wait(r"^p2pchat>$")
+    terminal.leave()
+
+
+@test
 def who_comes_online_is_told():
     ece, bob = start()
     bob.stop()
     ece.wait_user("Bob", state="away")
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     bob.start()
     terminal.wait(r"^Bob is online\np2pchat>$")
@@ -172,7 +140,7 @@ def who_comes_online_is_told():
 @test
 def tab_completes():
     ece, bob = start()
-    terminal = Terminal(ece)
+    terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     terminal.type("sen")
     terminal.key("Tab")
@@ -191,11 +159,11 @@ def tab_completes():
 @test
 def a_dumb_terminal_will_do():
     ece, bob = start()
-    terminal = Terminal(ece, term="dumb")
+    terminal = Terminal(ece.bus, ece.directory, term="dumb")
     terminal.wait(r"^p2pchat>$")
     terminal.type("use")
     bob.cli("send", "ece", "--wait", "30", "to a dumb one", check=True)
-    terminal.wait(r"Bob \(legacy\): to a dumb one$")
+    terminal.wait(r"Bob \(encrypted\): to a dumb one$")
     terminal.enter("rs")
     terminal.wait(r"^Bob \(Online\)$")
     terminal.key("C-d")
@@ -205,14 +173,14 @@ def a_dumb_terminal_will_do():
 @test
 def what_was_queued_is_told_when_it_went():
     ece, bob = start()
-    terminal = Terminal(ece, "chat", "bob")
+    terminal = Terminal(ece.bus, ece.directory, "chat", "bob")
     terminal.wait(r"^bob>$")
     bob.kill()
     terminal.enter("later then")
     terminal.wait(r"cannot be established: queued")
     bob.start()
     bob.wait_message("later then")
-    terminal.wait(r"the message to bob that was queued: sent$")
+    terminal.wait(r"the message to bob that was queued: delivered$")
     terminal.enter("/end")
     terminal.wait(r"status=3$")
 

@@ -10,6 +10,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/state.h"
+#include "cli/user.h"
 #include "cli/words.h"
 #include "lib/test.h"
 
@@ -226,6 +227,169 @@ TEST(json_of_users_and_checks)
                         "\"online\",\"last_heard\":7,\"security\":\"legacy\",\"flags\":\"\"}\n");
         ASSERT_STREQ(k, "{\"stage\":\"store\",\"result\":\"ok\",\"sentence\":\"fine\"}\n");
         ASSERT_STREQ(s, "{\"id\":\"01J\",\"state\":\"queued\"}\n");
+}
+
+TEST(json_of_identities)
+{
+        _cleanup_(freep)
+        char *own = json_fingerprint("12345 67890");
+        _cleanup_(freep)
+        char *pair = json_digits("bob", "12345 67890");
+        _cleanup_(freep)
+        char *identity = json_identity("Ece", "k3f7", "12345");
+        _cleanup_(freep)
+        char *id = json_id("k3f7");
+
+        ASSERT_STREQ(own, "{\"fingerprint\":\"12345 67890\"}\n");
+        ASSERT_STREQ(pair, "{\"user\":\"bob\",\"digits\":\"12345 67890\"}\n");
+        ASSERT_STREQ(
+                identity, "{\"username\":\"Ece\",\"id\":\"k3f7\",\"fingerprint\":\"12345\"}\n");
+        ASSERT_STREQ(id, "{\"id\":\"k3f7\"}\n");
+}
+
+#define ID_A "k3f7aaaaaaaaaaaaaaaaaaaaaa"
+#define ID_B "k3f7abbbbbbbbbbbbbbbbbbbbb"
+#define ID_C "zzzzaaaaaaaaaaaaaaaaaaaaaa"
+
+static const struct bus_user rows[] = {
+        { "Ece", "", "192.0.2.1", "online", 7, "legacy", "" },
+        { "bob", ID_A, "192.0.2.2", "offline", 7, "verified", "contact namesake" },
+        { "Bob", ID_B, "192.0.2.3", "online", 7, "unproven", "namesake" },
+        { "Bob", "", "192.0.2.2", "online", 7, "plain", "blocked namesake" },
+        { "cem", ID_C, "192.0.2.4", "away", 7, "encrypted", "namesake" },
+        { "cem", "", "192.0.2.4:7000", "online", 7, "legacy", "namesake cannot-chat" },
+        { "dan", ID_A, "192.0.2.5", "offline", 7, "encrypted", "namesake" },
+        { "dan", "", "192.0.2.6", "online", 7, "legacy", "namesake" },
+        { "contact", "", "192.0.2.7", "online", 7, "legacy", "contacted" },
+};
+
+TEST(flags_are_whole_words)
+{
+        ASSERT_TRUE(user_has_flag(&rows[1], "contact"));
+        ASSERT_TRUE(user_has_flag(&rows[1], "namesake"));
+        ASSERT_TRUE(user_has_flag(&rows[5], "cannot-chat"));
+        ASSERT_FALSE(user_has_flag(&rows[8], "contact"));
+        ASSERT_FALSE(user_has_flag(&rows[0], "contact"));
+        ASSERT_FALSE(user_has_flag(&rows[1], "blocked"));
+}
+
+TEST(users_are_named_as_shortly_as_is_safe)
+{
+        static const char *const words[ELEMENTSOF(rows)] = { "Ece", "bob", "Bob#k3f7ab",
+                "Bob@192.0.2.2", "cem#zzzz", "cem@192.0.2.4:7000", "dan#k3f7", "dan@192.0.2.6",
+                "contact" };
+
+        for (size_t i = 0; i < ELEMENTSOF(rows); i++) {
+                _cleanup_(freep)
+                char *word = user_word(rows, ELEMENTSOF(rows), &rows[i]);
+
+                ASSERT_STREQ(word, words[i]);
+        }
+}
+
+TEST(words_find_users)
+{
+        static const struct {
+                const char *word;
+                int row; /* -1: nobody, or not clear who */
+        } cases[] = {
+                { "ece", 0 },
+                { "BOB", 1 }, /* the contact, though others are there */
+                { "bob#K3F7A", -1 },
+                { "bob#k3f7ab", 2 },
+                { "bob#k3f7aa", 1 },
+                { "bob#k3f", -1 },
+                { "cem#zzz", -1 }, /* too short to be an id */
+                { "cem#zzzz", 4 },
+                { "bob#", -1 },
+                { "bob@192.0.2.2", 1 }, /* never the classic one where there is a native one */
+                { "bob@192.0.2.3", 2 },
+                { "bob@192.0.2", -1 },
+                { "cem", -1 },
+                { "cem@192.0.2.4", 4 },
+                { "cem@192.0.2.4:7000", 5 },
+                { "dan", 7 }, /* the one who is there */
+                { ID_C, 4 },
+                { ID_A, -1 }, /* the rows of this test have it twice */
+                { "nobody", -1 },
+                { "", -1 },
+                { "#k3f7", -1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct bus_user *u = user_find(rows, ELEMENTSOF(rows), cases[i].word);
+
+                ASSERT_EQ(u ? u - rows : -1, cases[i].row);
+        }
+}
+
+TEST(a_pair_of_namesakes_that_are_there_is_not_clear_in_any_order)
+{
+        struct bus_user three[] = { rows[4], rows[5], rows[4] };
+
+        three[2].state = "offline";
+        for (size_t i = 0; i < 3; i++) {
+                struct bus_user first = three[0];
+
+                ASSERT_TRUE(!user_find(three, 3, "cem"));
+                memmove(three, three + 1, 2 * sizeof(*three));
+                three[2] = first;
+        }
+}
+
+TEST(who_is_there_is_meant_before_all_who_are_not)
+{
+        struct bus_user three[] = { rows[4], rows[5], rows[4] };
+
+        three[0].state = three[1].state = "offline";
+        for (size_t i = 0; i < 3; i++) {
+                struct bus_user first = three[0];
+                const struct bus_user *found = user_find(three, 3, "cem");
+
+                ASSERT_TRUE(found && streq(found->state, "away"));
+                memmove(three, three + 1, 2 * sizeof(*three));
+                three[2] = first;
+        }
+}
+
+TEST(security_is_explained)
+{
+        ASSERT_TRUE(strstr(user_security_phrase("verified"), "verified"));
+        ASSERT_TRUE(strstr(user_security_phrase("plain"), "WITHOUT encryption"));
+        ASSERT_STREQ(user_security_phrase("from-the-future"), "from-the-future");
+}
+
+TEST(digits_in_rows)
+{
+        _cleanup_(freep)
+        char *whole = format_rows("11111 22222 33333 44444", 2);
+        _cleanup_(freep)
+        char *odd = format_rows("11111 22222 33333", 2);
+        _cleanup_(freep)
+        char *none = format_rows("", 2);
+
+        ASSERT_STREQ(whole, "11111 22222\n33333 44444\n");
+        ASSERT_STREQ(odd, "11111 22222\n33333\n");
+        ASSERT_STREQ(none, "\n");
+}
+
+TEST(digits_that_were_read_out)
+{
+        char digits[FINGERPRINT_DIGITS + 1] = "";
+        size_t n = 0;
+
+        ASSERT_EQ(format_take_digits(" 12345\t67890\r\n", digits, &n), 0);
+        ASSERT_EQ(format_take_digits("", digits, &n), 0);
+        ASSERT_STREQ(digits, "1234567890");
+        ASSERT_EQ(format_take_digits("12a", digits, &n), -EINVAL);
+        ASSERT_EQ(format_take_digits("12-34", digits, &n), -EINVAL);
+        n = 0;
+        for (size_t i = 0; i < FINGERPRINT_DIGITS / 10; i++)
+                ASSERT_EQ(format_take_digits("01234 56789", digits, &n), 0);
+        ASSERT_EQ(strlen(digits), FINGERPRINT_DIGITS);
+        ASSERT_EQ(format_take_digits("  ", digits, &n), 0);
+        ASSERT_EQ(format_take_digits("0", digits, &n), -ERANGE);
+        ASSERT_EQ(n, FINGERPRINT_DIGITS);
 }
 
 static void check_words(const char *line, int n, const char *const *expected)
