@@ -9,10 +9,13 @@ import socket
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../interop"))
+sys.path.insert(0, os.path.join(HERE, "../lib"))
 from daemon import *  # noqa: E402,F403
 from daemon import build_directory, bus_call  # noqa: E402
 from harness import *  # noqa: E402,F403
+from peer import Peer  # noqa: E402
 
 MESSAGE_KEYS = ["sequence", "id", "direction", "conversation", "user", "time", "address",
                 "user_id", "state", "security", "text"]
@@ -28,6 +31,16 @@ def ece_and_bob():
     bob = Daemon(Bus(), "127.20.1.2", name="Bob")
     ece.wait_user("Bob")
     bob.wait_user("Ece")
+    return ece, bob
+
+
+def ece_and_old_bob():
+    """Bob has a program of the classic protocol, and had his first message."""
+    ece = ece_alone()
+    bob = Peer(ece.address, "127.20.1.3", "Bob")
+    ece.wait_user("Bob")
+    ece.cli("send", "bob", "first")
+    bob.wait_text("first", True)
     return ece, bob
 
 
@@ -101,27 +114,38 @@ def users_are_shown_with_their_state():
                  ["name", "id", "address", "state", "last_heard", "security", "flags"], "keys")
     assert_equal(rows[0]["name"], "Bob")
     assert_equal(rows[0]["address"], "127.20.1.2")
-    assert_in("Bob (Online)  127.20.1.2  legacy", ece.cli("users", "--all", check=True).stdout)
+    for arguments in (["--all"], ["--long"]):
+        words = ece.cli("users", *arguments, check=True).stdout.split()
+        assert_equal(words[:5],
+                     ["Bob", "(Online)", "unproven", "127.20.1.2", "#" + rows[0]["id"][:8]])
 
 
 @test
-def namesakes_are_shown_with_their_address():
+def namesakes_are_shown_by_the_word_that_reaches_them():
     ece, bob = ece_and_bob()
-    Daemon(Bus(), "127.60.1.3", name="bob")
-    Daemon(Bus(), "127.60.1.4", name="Cem")  # by bytes it would stand between the two
-    ece.wait_user("bob")
-    ece.wait_user("Cem")
+    Peer(ece.address, "127.20.1.3", "bob")
+    Daemon(Bus(), "127.20.1.4", name="Cem")  # by bytes it would stand between the two
+    wait_for(lambda: len([u for u in ece.users() if u["state"] == "online"]) == 3, 60, "three")
+    word = f"Bob#{bob.get('Id')[:4]}"
     done = ece.cli("users", check=True)
-    assert_equal(done.stdout, "Bob@127.20.1.2 (Online)\nbob@127.60.1.3 (Online)\nCem (Online)\n")
+    assert_equal(sorted(done.stdout.splitlines()),
+                 sorted([f"{word} (Online)", "bob@127.20.1.3 (Online)", "Cem (Online)"]))
+    assert_equal(done.stdout.splitlines()[2], "Cem (Online)")
     rows = objects(ece.cli("--json", "users", check=True))
     assert_equal([u["flags"] for u in rows], ["namesake", "namesake", ""], "flags")
     done = ece.cli("send", "BOB", "which?")
     assert_equal(done.returncode, 1, "status")
-    for word in ("Bob@127.20.1.2", "bob@127.60.1.3"):
-        assert_in(word, done.stderr)
+    for candidate in (word, "bob@127.20.1.3"):
+        assert_in(candidate, done.stderr)
     done = ece.cli("--complete", "--", "send", "b", check=True)
-    assert_equal(sorted(done.stdout.split()), ["Bob@127.20.1.2", "bob@127.60.1.3"], "completion")
-    ece.cli("send", "bob@127.60.1.3", "you", "--wait", "30", check=True)
+    assert_equal(sorted(done.stdout.split()), [word, "bob@127.20.1.3"], "completion")
+
+    # Who was sent to by that word is the contact, whom the bare name means.
+    ece.cli("send", word, "you", "--wait", "30", check=True)
+    bob.wait_message("you")
+    assert_in("Bob (Online)\n", ece.cli("users", check=True).stdout)
+    ece.cli("send", "bob", "you again", "--wait", "30", check=True)
+    bob.wait_message("you again")
 
 
 @test
@@ -137,27 +161,35 @@ def a_message_crosses_and_is_in_both_histories():
     ece, bob = ece_and_bob()
     done = ece.cli("send", "bob", "lunch", "at", "noon?", "--wait", "30", check=True)
     ident, state = done.stdout.split()
-    assert_equal(state, "sent", "state")
+    assert_equal(state, "delivered", "state")
     bob.wait_message("lunch at noon?")
     assert_equal([(m["id"], m["text"]) for m in objects(ece.cli("--json", "history", "bob"))],
                  [(ident, "lunch at noon?")])
     line = ece.cli("history", check=True).stdout
-    for word in ("SENT", "Bob", "127.20.1.2", "legacy", "lunch at noon?"):
+    for word in ("SENT", "Bob", "127.20.1.2", "encrypted", "lunch at noon?"):
         assert_in(word, line)
     line = bob.cli("history", "Ece", check=True).stdout
-    for word in ("RECEIVED", "Ece", "127.20.1.1", "legacy", "lunch at noon?"):
+    for word in ("RECEIVED", "Ece", "127.20.1.1", "encrypted", "lunch at noon?"):
         assert_in(word, line)
     assert_equal(list(objects(bob.cli("history", "--json"))[0]), MESSAGE_KEYS, "keys")
 
 
 @test
 def plain_text_only_when_asked_for():
-    ece, bob = ece_and_bob()
-    ece.cli("send", "bob", "--plain", "--wait", "30", "open", check=True)
-    assert_equal(bob.wait_message("open")["security"], "plain")
+    ece, bob = ece_and_old_bob()
+    done = ece.cli("send", "bob", "--plain", "--wait", "30", "open", check=True)
+    assert_equal(done.stdout.split()[1], "sent")
+    bob.wait_text("open", False)
     ece.cli("send", "bob", "--number", "7", "--wait", "30", "closed", check=True)
-    assert_equal(bob.wait_message("closed")["security"], "legacy")
+    bob.wait_text("closed", True)
     assert_equal(ece.cli("send", "bob", "--number", "x", "hi").returncode, 2)
+
+
+@test
+def plain_text_never_to_who_has_a_key():
+    ece, bob = ece_and_bob()
+    ece.cli("send", "bob", "--plain", "--wait", "30", "not so", check=True)
+    assert_equal(bob.wait_message("not so")["security"], "encrypted")
 
 
 @test
@@ -181,7 +213,7 @@ def who_is_away_gets_it_later_or_never():
     assert_equal((done.returncode, done.stderr), (3, QUEUED))
     ident, state = done.stdout.split()
     assert_equal(state, "queued")
-    assert_in("legacy (queued)", ece.cli("history").stdout)
+    assert_in("encrypted (queued)", ece.cli("history").stdout)
     kept = objects(ece.cli("--json", "send", "bob", "keep this"))[0]
     assert_equal(kept["state"], "queued")
 
@@ -521,11 +553,9 @@ def a_shell_on_a_pipe():
     assert_in("no command 'nonsense'", done.stderr)
     bob.wait_message("hello from a pipe")
 
-    done = ece.cli(input="Chat\nbob\nyes\n13\nsecret one\nsecret two\n/end\nUsers\n", check=True)
+    done = ece.cli(input="Chat\nbob\nsecret one\nsecret two\n/end\nUsers\n", check=True)
     assert_in("Bob (Online)", done.stdout)
-    assert_equal(bob.wait_message("secret two")["security"], "legacy")
-    done = ece.cli(input="Chat\nbob\nno\nopen one", check=True)
-    assert_equal(bob.wait_message("open one")["security"], "plain")
+    assert_equal(bob.wait_message("secret two")["security"], "encrypted")
     done = ece.cli("chat", "bob", input="line one\n\nline two\n/end\nnot sent\n", check=True)
     bob.wait_message("line two")
     assert_in("secret two", done.stdout)
@@ -536,7 +566,16 @@ def a_shell_on_a_pipe():
     assert_in("  quit ", done.stdout)
     for word in ("listen", "--bus", "Exit status"):
         assert_not_in(word, done.stdout)
-    assert_true(len(done.stdout.splitlines()) <= 20, "lines of help")
+    assert_true(len(done.stdout.splitlines()) <= 23, "lines of help")
+
+
+@test
+def a_shell_asks_about_classic_programs():
+    ece, bob = ece_and_old_bob()
+    ece.cli(input="Chat\nbob\nyes\n13\nsecret one\n/end\n", check=True)
+    bob.wait_text("secret one", True)
+    ece.cli(input="Chat\nbob\nno\nopen one", check=True)
+    bob.wait_text("open one", False)
 
 
 def announce(address, name):
@@ -604,6 +643,11 @@ def completion_knows_commands_options_and_names():
     ece.wait_user("Bob")
     assert_equal(bash_completion(ece, ["send", "B"]), ["Bob"])
     assert_equal(bash_completion(ece, ["st"]), ["status"])
+    assert_equal(bash_completion(ece, ["identity", "imp"]), ["import"])
+    directory = tempdir()
+    path = os.path.join(directory, "archive")
+    open(path, "w").close()
+    assert_equal(bash_completion(ece, ["identity", "import", directory + "/a"]), [path])
 
 
 main()
