@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "bus/names.h"
 #include "cli/command.h"
+#include "cli/format.h"
 #include "cli/json.h"
 
 /* One byte more than fits, so that the service sees and refuses what is too long. */
@@ -58,6 +59,8 @@ static int join_words(char *const *words, size_t n_words, struct buffer *b)
 
 static int report(struct cli *cli, const char *user, const char *id, const char *state)
 {
+        _cleanup_(freep)
+        char *shown = NULL;
         int r = EXIT_DONE;
 
         if (cli->json)
@@ -71,7 +74,11 @@ static int report(struct cli *cli, const char *user, const char *id, const char 
                 cli_explain_queued(user);
                 return EXIT_QUEUED;
         }
-        return streq(state, "sent") || streq(state, "delivered") ? EXIT_DONE : EXIT_FAILED;
+        if (streq(state, "sent") || streq(state, "delivered"))
+                return EXIT_DONE;
+        shown = format_escape(user, ESCAPE_LINE);
+        return cli_error(
+                "the message to %s is %s: it will not be sent", shown ? shown : "?", state);
 }
 
 int run_send(struct cli *cli, const struct arguments *a)

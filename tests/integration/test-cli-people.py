@@ -132,6 +132,25 @@ def words_that_are_only_passed_on():
 
 
 @test
+def states_of_a_message_have_their_exit_status():
+    s = service(ROW_BOB)
+    for state, status, sentence in (
+            ("delivered", 0, ""), ("sent", 0, ""),
+            ("queued", 3, "connection with bob cannot be established: queued, will be sent when bob "
+                          "is back\n"),
+            ("failed", 1, "p2pchat: the message to bob is failed: it will not be sent\n"),
+            ("cancelled", 1, "p2pchat: the message to bob is cancelled: it will not be sent\n")):
+        s.results["SendMessage"] = ("01J", state)
+        done = s.cli("send", "bob", "hi")
+        assert_equal((done.returncode, done.stdout, done.stderr),
+                     (status, f"01J {state}\n", sentence))
+    s.errors["SendMessageFull"] = (ERROR + "NotSecure", "bob cannot do that.")
+    done = s.cli("send", "bob", "hi", "--wait", "1")
+    assert_equal((done.returncode, done.stdout, done.stderr),
+                 (1, "", "p2pchat: bob cannot do that.\n"))
+
+
+@test
 def own_identity():
     s = service()
     lines = s.cli("identity", check=True).stdout.splitlines()
