@@ -130,6 +130,17 @@ void store_set_logged(struct store *s, uint64_t sequence);
 int store_expire(struct store *s, usec_t real_usec, usec_t *ret_next_usec);
 
 /*
+ * A copy of the database as it is when the last step is done, with the same seals: @path, mode
+ * 0600, must not exist. Works on beside everything else; end it before store_free().
+ */
+struct store_copy;
+int store_copy_new(struct store *s, const char *path, struct store_copy **ret);
+/* About a MiB. 1: there is more; 0: it is whole; or negative. */
+int store_copy_step(struct store_copy *c);
+struct store_copy *store_copy_free(struct store_copy *c);
+DEFINE_CLEANUP(struct store_copy *, store_copy_free)
+
+/*
  * Reading history; works on what is committed and pending alike
  */
 struct store_query {
