@@ -69,15 +69,9 @@ def check_documentation(member, errors):
             complain(f"{member.name}: there is no error {error}")
 
 
-def check_service(documented, daemon):
-    printed = subprocess.run([daemon, "--bus-introspect"], stdout=subprocess.PIPE, check=True,
-                             timeout=60).stdout.decode()
-    interfaces = interface.read(printed)
-    if NAME not in interfaces:
-        complain(f"the service has no interface {NAME}")
-        return
+def compare(documented, served):
     ours = {m.name: m for m in documented.members}
-    theirs = {m.name: m for m in interfaces[NAME].members}
+    theirs = {m.name: m for m in served.members}
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs:
             complain(f"{name}: documented, but the service does not have it")
@@ -90,14 +84,28 @@ def check_service(documented, daemon):
             complain(f"{name}: lacks SD_BUS_VTABLE_UNPRIVILEGED, only root may use it")
 
 
+def check_service(documented, daemon):
+    printed = subprocess.run([daemon, "--bus-introspect"], stdout=subprocess.PIPE, check=True,
+                             timeout=60).stdout.decode()
+    served = {name: i for name, i in interface.read(printed).items() if name.startswith(NAME)}
+    for name in sorted(documented.keys() | served.keys()):
+        if name not in served:
+            complain(f"the service has no interface {name}")
+        elif name not in documented:
+            complain(f"interface {name} is not documented")
+        else:
+            compare(documented[name], served[name])
+
+
 def main():
     with open(os.path.join(ROOT, "dbus", f"{NAME}.xml"), encoding="utf-8") as file:
-        documented = interface.read(file.read())[NAME]
+        documented = interface.read(file.read())
     errors = known_errors()
-    if not documented.documentation.paragraphs:
-        complain("the interface has no description")
-    for member in documented.members:
-        check_documentation(member, errors)
+    for one in documented.values():
+        if not one.documentation.paragraphs:
+            complain(f"interface {one.name} has no description")
+        for member in one.members:
+            check_documentation(member, errors)
     if len(sys.argv) > 2:
         check_service(documented, sys.argv[2])
     for text in complaints:

@@ -112,7 +112,16 @@ def member_section(member, shown_rows):
     return out
 
 
-def page(documented):
+def members(documented, kind, shown_rows):
+    out = [".Bl -tag -width 4n"]
+    for member in documented.members:
+        if member.kind == kind:
+            out += member_section(member, shown_rows)
+    return [*out, ".El"]
+
+
+def page(interfaces):
+    documented, *others = interfaces
     name = documented.name
     shown_rows = {}
     out = [
@@ -124,15 +133,15 @@ def page(documented):
         f".It Bus name\n.Li {name}",
         ".It Object\n.Li /org/example/P2PChat",
         f".It Interface\n.Li {name}",
+        *[f".It Interface\n.Li {other.name}" for other in others],
         ".El",
         ".Sh DESCRIPTION", *paragraphs(documented.documentation),
     ]
     for kind, title in (("method", "METHODS"), ("signal", "SIGNALS"), ("property", "PROPERTIES")):
-        out += [f".Sh {title}", ".Bl -tag -width 4n"]
-        for member in documented.members:
-            if member.kind == kind:
-                out += member_section(member, shown_rows)
-        out.append(".El")
+        out += [f".Sh {title}", *members(documented, kind, shown_rows)]
+    for other in others:
+        out += [f".Sh INTERFACE {other.name.removeprefix(name + '.').upper()}",
+                *paragraphs(other.documentation), *members(other, "method", shown_rows)]
     out += [
         ".Sh NAMES OF ERRORS",
         f"Names of errors begin with\n.Li {ERROR_PREFIX}\\& ;",
@@ -163,8 +172,8 @@ def page(documented):
 def main():
     source, output = sys.argv[1:]
     with open(source, encoding="utf-8") as file:
-        documented = interface.read(file.read())["org.example.P2PChat"]
-    text = page(documented).replace("$Mdocdate$", DATE)
+        interfaces = interface.read(file.read())
+    text = page(list(interfaces.values())).replace("$Mdocdate$", DATE)
     with open(output, "w", encoding="utf-8") as file:
         file.write(text)
 

@@ -77,6 +77,7 @@ static void caller_free(struct caller *caller)
         struct bus *b = caller->bus;
 
         bus_searches_forget(b, caller);
+        bus_identity_forget(b, caller);
         forget_calls(b, caller);
         forget_unread(caller);
         list_remove(&caller->list);
@@ -95,7 +96,8 @@ void bus_forget_callers(struct bus *b)
 
 static bool caller_is_idle(const struct caller *c)
 {
-        return c->n_calls == 0 && c->n_searches == 0 && c->n_unread == 0;
+        return c->n_calls == 0 && c->n_searches == 0 && c->n_unread == 0 &&
+               !bus_identity_is_asked_by(c);
 }
 
 /* Callers that have nothing to wait for are kept for their next call, but not too many. */
@@ -198,6 +200,7 @@ static void caller_known(struct caller *c, uid_t uid)
         c->is_known = true;
         read_unread(c->bus);
         bus_searches_wake(c->bus);
+        bus_identity_wake(c->bus);
 }
 
 static int on_uid(sd_bus_message *reply, void *userdata, sd_bus_error *error)

@@ -10,6 +10,7 @@
  *     bus-history.c      pages of history, and searching in slices
  *     bus-status.c       GetStatus and Diagnose
  *     bus-signal.c       signals and changed properties, as long as the bus takes them
+ *     bus-identity.c     org.example.P2PChat.Identity
  *     bus-log-control.c  org.freedesktop.LogControl1
  */
 #include <systemd/sd-bus.h>
@@ -67,6 +68,7 @@ struct bus {
 
         struct list searches; /* of struct search, bus-history.c */
         struct chore search_chore;
+        struct identity_job *identity_job; /* bus-identity.c: the one that is under way, or NULL */
 
         unsigned changed;                     /* enum changed_property */
         size_t users_online, messages_queued; /* as they were told last */
@@ -77,6 +79,7 @@ struct bus {
 };
 
 extern const sd_bus_vtable bus_manager_vtable[];
+extern const sd_bus_vtable bus_identity_vtable[];
 extern const sd_bus_vtable bus_log_control_vtable[];
 
 /* bus-manager.c */
@@ -124,6 +127,12 @@ int bus_searches_start(struct bus *b);
 void bus_searches_wake(struct bus *b);
 /* Of one caller, or NULL for all. */
 void bus_searches_forget(struct bus *b, const struct caller *c);
+
+/* bus-identity.c */
+/* The caller has left; it is known. */
+void bus_identity_forget(struct bus *b, const struct caller *c);
+void bus_identity_wake(struct bus *b);
+bool bus_identity_is_asked_by(const struct caller *c);
 
 /* bus-status.c */
 int bus_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error);

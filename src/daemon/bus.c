@@ -68,19 +68,35 @@ static const char *address_of(const char *where, char buffer[static 512])
         return buffer;
 }
 
+static int add_interfaces(struct bus *b, sd_bus *connection)
+{
+        static const struct {
+                const char *name;
+                const sd_bus_vtable *vtable;
+        } interfaces[] = {
+                { P2PCHAT_BUS_INTERFACE, bus_manager_vtable },
+                { P2PCHAT_BUS_IDENTITY_INTERFACE, bus_identity_vtable },
+        };
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(interfaces); i++)
+                r = sd_bus_add_object_vtable(connection, NULL, P2PCHAT_BUS_PATH, interfaces[i].name,
+                        interfaces[i].vtable, b);
+        return r;
+}
+
 static int add_objects(struct bus *b, sd_bus *connection)
 {
         int r;
 
-        r = sd_bus_add_object_vtable(
-                connection, NULL, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE, bus_manager_vtable, b);
+        r = add_interfaces(b, connection);
         if (r < 0)
                 return r;
         return sd_bus_add_object_vtable(connection, NULL, "/org/freedesktop/LogControl1",
                 "org.freedesktop.LogControl1", bus_log_control_vtable, b);
 }
 
-/* Connecting goes on in the loop. Nobody can hand us descriptors. */
+/* Connecting goes on in the loop. */
 static int open_connection(struct bus *b)
 {
         _cleanup_(sd_bus_unrefp)
@@ -94,7 +110,7 @@ static int open_connection(struct bus *b)
         if (r >= 0)
                 r = sd_bus_set_bus_client(c, true);
         if (r >= 0)
-                r = sd_bus_negotiate_fds(c, false);
+                r = sd_bus_negotiate_fds(c, true);
         if (r >= 0)
                 r = sd_bus_set_description(c, "p2pchat");
         if (r >= 0)
@@ -315,8 +331,7 @@ int bus_introspect(char **ret)
         if (r >= 0)
                 r = open_end(fds[1], false, &client);
         if (r >= 0)
-                r = sd_bus_add_object_vtable(server, NULL, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
-                        bus_manager_vtable, &nobody);
+                r = add_interfaces(&nobody, server);
         if (r >= 0)
                 r = sd_bus_call_method_async(client, NULL, NULL, P2PCHAT_BUS_PATH,
                         "org.freedesktop.DBus.Introspectable", "Introspect", on_introspected, &xml,

@@ -22,7 +22,8 @@ struct manager;
 struct chore {
         struct manager *manager;
         sd_event_source *idle, *late;
-        bool (*slice)(void *userdata); /* true: there is more */
+        /* True: there is more. Otherwise the chore may be gone when it returns. */
+        bool (*slice)(void *userdata);
         void *userdata;
 };
 

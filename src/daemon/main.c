@@ -151,6 +151,8 @@ static int run(int argc, char *argv[])
         (void)sd_notify(false, "READY=1");
         r = manager_run(m);
         (void)sd_notify(false, "STOPPING=1");
+        if (r == EXIT_RESTART && !getenv("NOTIFY_SOCKET"))
+                log_notice("Ended so as to begin anew: start p2pchatd again.");
         return r;
 }
 

@@ -9,6 +9,7 @@
 #include "daemon/memory.h"
 #include "daemon/publish-journal.h"
 #include "daemon/secret.h"
+#include "daemon/staging.h"
 #include "os/clock.h"
 #include "os/log.h"
 
@@ -122,6 +123,9 @@ int memory_open(struct memory *m, const char *state, const char *log, const stru
         r = random_new(&m->random);
         if (r < 0)
                 return log_oom();
+        r = staging_resume(state, clock_now().real_usec);
+        if (r < 0)
+                return r;
 
         r = open_store(m, journal);
         if (r != 0)

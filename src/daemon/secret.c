@@ -9,7 +9,6 @@
 #include "os/log.h"
 
 #define CREDENTIAL "p2pchat.secret"
-#define SEALED_SEED_SIZE (NONCE_SIZE + IDENTITY_SEED_SIZE + TAG_SIZE)
 #define SEED_PLACE "identity"
 
 static char *join(const char *directory, const char *name)
@@ -65,14 +64,17 @@ static int read_credential(uint8_t ret[static STORE_SECRET_SIZE])
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_(freep)
         char *path = NULL;
-        int r;
 
         if (!directory)
                 return -ENOENT;
         path = join(directory, CREDENTIAL);
-        if (!path)
-                return log_oom();
-        r = read_exactly(path, STORE_SECRET_SIZE, ret);
+        return path ? read_exactly(path, STORE_SECRET_SIZE, ret) : -ENOMEM;
+}
+
+static int load_credential(uint8_t ret[static STORE_SECRET_SIZE])
+{
+        int r = read_credential(ret);
+
         if (r == SECRET_REFUSED)
                 log_error("Credential %s must have exactly %d bytes: make it anew, for example by "
                           "\"head -c 32 /dev/urandom\", or give none",
@@ -118,7 +120,7 @@ int secret_load(
                 secret_free(secret);
                 return log_oom();
         }
-        r = read_credential(secret);
+        r = load_credential(secret);
         if (r == -ENOENT) {
                 r = read_exactly(path, STORE_SECRET_SIZE, secret);
                 if (r == SECRET_REFUSED)
@@ -155,10 +157,28 @@ static int seed_cipher(const uint8_t secret[static STORE_SECRET_SIZE], struct ae
         return 0;
 }
 
+static_assert(SECRET_IDENTITY_SIZE == NONCE_SIZE + IDENTITY_SEED_SIZE + TAG_SIZE);
+
+static void draw_seed(struct aead *aead, struct random *random,
+        uint8_t seed[static IDENTITY_SEED_SIZE], uint8_t ret_sealed[static SECRET_IDENTITY_SIZE])
+{
+        random_bytes(random, seed, IDENTITY_SEED_SIZE);
+        random_bytes(random, ret_sealed, NONCE_SIZE);
+        aead_seal(aead, ret_sealed, SEED_PLACE, strlen(SEED_PLACE), seed, IDENTITY_SEED_SIZE,
+                ret_sealed + NONCE_SIZE);
+}
+
+static bool open_seed(struct aead *aead, const uint8_t sealed[static SECRET_IDENTITY_SIZE],
+        uint8_t seed[static IDENTITY_SEED_SIZE])
+{
+        return aead_open(aead, sealed, SEED_PLACE, strlen(SEED_PLACE), sealed + NONCE_SIZE,
+                SECRET_IDENTITY_SIZE - NONCE_SIZE, seed);
+}
+
 static int make_seed(const char *path, const char *database, struct aead *aead,
         struct random *random, uint8_t seed[static IDENTITY_SEED_SIZE])
 {
-        uint8_t sealed[SEALED_SEED_SIZE];
+        uint8_t sealed[SECRET_IDENTITY_SIZE];
         int r;
 
         r = file_exists(database);
@@ -170,10 +190,7 @@ static int make_seed(const char *path, const char *database, struct aead *aead,
                         path, database);
                 return SECRET_REFUSED;
         }
-        random_bytes(random, seed, IDENTITY_SEED_SIZE);
-        random_bytes(random, sealed, NONCE_SIZE);
-        aead_seal(aead, sealed, SEED_PLACE, strlen(SEED_PLACE), seed, IDENTITY_SEED_SIZE,
-                sealed + NONCE_SIZE);
+        draw_seed(aead, random, seed, sealed);
         r = file_create_atomic(path, sealed, sizeof sealed, 0600);
         if (r < 0)
                 return log_error_errno(r, "Failed to create %s: %m", path);
@@ -182,7 +199,7 @@ static int make_seed(const char *path, const char *database, struct aead *aead,
 
 static int load_seed(const char *path, struct aead *aead, uint8_t seed[static IDENTITY_SEED_SIZE])
 {
-        uint8_t sealed[SEALED_SEED_SIZE];
+        uint8_t sealed[SECRET_IDENTITY_SIZE];
         int r;
 
         r = read_exactly(path, sizeof sealed, sealed);
@@ -190,8 +207,7 @@ static int load_seed(const char *path, struct aead *aead, uint8_t seed[static ID
                 return r;
         if (r < 0)
                 return log_error_errno(r, "Failed to read %s: %m", path);
-        if (r == SECRET_REFUSED || !aead_open(aead, sealed, SEED_PLACE, strlen(SEED_PLACE),
-                                           sealed + NONCE_SIZE, sizeof sealed - NONCE_SIZE, seed)) {
+        if (r == SECRET_REFUSED || !open_seed(aead, sealed, seed)) {
                 log_error(
                         "%s does not open with the present secret, or is damaged: bring both back "
                         "from the same backup",
@@ -225,5 +241,74 @@ int secret_load_identity(const char *state, const char *database,
         }
         wipe(seed, IDENTITY_SEED_SIZE);
         secret_free(seed);
+        return r;
+}
+
+/*
+ * Moving house
+ */
+int secret_read(const char *state, uint8_t ret[static STORE_SECRET_SIZE])
+{
+        _cleanup_(freep)
+        char *path = join(state, "secret");
+
+        return path ? read_exactly(path, STORE_SECRET_SIZE, ret) : -ENOMEM;
+}
+
+int secret_read_identity(const char *state, uint8_t ret[static SECRET_IDENTITY_SIZE])
+{
+        _cleanup_(freep)
+        char *path = join(state, "identity");
+
+        return path ? read_exactly(path, SECRET_IDENTITY_SIZE, ret) : -ENOMEM;
+}
+
+int secret_opens_identity(const char *state, const uint8_t secret[static STORE_SECRET_SIZE])
+{
+        uint8_t sealed[SECRET_IDENTITY_SIZE], seed[IDENTITY_SEED_SIZE];
+        _cleanup_(aead_freep)
+        struct aead *aead = NULL;
+        int r;
+
+        r = secret_read_identity(state, sealed);
+        if (r == 0)
+                r = seed_cipher(secret, &aead);
+        if (r == 0 && !open_seed(aead, sealed, seed))
+                r = SECRET_REFUSED;
+        wipe(seed, sizeof seed);
+        return r;
+}
+
+bool secret_is_overridden(const uint8_t secret[static STORE_SECRET_SIZE])
+{
+        uint8_t credential[STORE_SECRET_SIZE];
+        int r = read_credential(credential);
+        bool same = r == 0 && equal_constant_time(credential, secret, sizeof credential);
+
+        wipe(credential, sizeof credential);
+        return r != -ENOENT && !same;
+}
+
+int secret_new_identity(const char *state, const uint8_t secret[static STORE_SECRET_SIZE],
+        struct random *random, char ret_id[static ID_STRING_SIZE])
+{
+        uint8_t sealed[SECRET_IDENTITY_SIZE], seed[IDENTITY_SEED_SIZE];
+        _cleanup_(freep)
+        char *path = join(state, "identity");
+        _cleanup_(aead_freep)
+        struct aead *aead = NULL;
+        struct identity new = {};
+        int r;
+
+        if (!path || seed_cipher(secret, &aead) < 0)
+                return -ENOMEM;
+        draw_seed(aead, random, seed, sealed);
+        r = identity_init(&new, seed);
+        wipe(seed, sizeof seed);
+        if (r == 0)
+                r = file_write_atomic(path, sealed, sizeof sealed, 0600);
+        if (r == 0)
+                memcpy(ret_id, new.id, ID_STRING_SIZE);
+        identity_done(&new);
         return r;
 }
