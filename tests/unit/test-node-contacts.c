@@ -521,6 +521,24 @@ TEST(who_was_nobody_to_us_becomes_no_contact)
         fixture_done(&f);
 }
 
+/* Who comes after the id was heard, with its name and at its address, is not who it was. */
+TEST(a_late_comer_is_not_succeeded)
+{
+        struct introduction ece = introduction(1, "Ece");
+        struct peer *classic, *native;
+        struct fixture f;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        announce(&f, 2, "Ece", ece.id);
+        announce(&f, 2, "Ece", NULL);
+        classic = peers_by_number(&f.node->peers, 2);
+        native = prove_contact(&f, 2, &ece);
+        ASSERT_EQ(classic->record.successor, 0);
+        ASSERT_TRUE(listed(&f, classic).namesake);
+        ASSERT_TRUE(find(&f, "Ece") == native);
+        fixture_done(&f);
+}
+
 /* On a machine where everybody is blocked, a new name or id is no way round. */
 TEST(a_block_is_inherited)
 {

@@ -5,7 +5,7 @@
  * Linked with --wrap. What comes out is -ENOMEM, the node can be freed, and nothing leaks (seen
  * when built with the address sanitizer).
  */
-#include "unit/node-fixture.h"
+#include "unit/people-fixture.h"
 
 static size_t n_allocations, fail_at = SIZE_MAX;
 
@@ -127,6 +127,27 @@ static int list(struct fixture *f)
         return r;
 }
 
+static int decide(struct fixture *f)
+{
+        struct introduction bob = introduction(1, "Bob"), again = introduction(2, "Bob");
+        struct endpoint remote = host(4);
+        struct peer *peer;
+        int r;
+
+        r = fixture_hear(f, 4, "{\"username\": \"Bob\"}");
+        if (r == 0)
+                r = node_take_proof(f->node, &bob, &remote, f->now, &peer);
+        if (r == 0)
+                r = node_alias(f->node, "Bob", "Robert", f->now, NULL);
+        if (r == 0)
+                r = node_trust(f->node, "Robert", f->now, NULL);
+        if (r == 0)
+                r = node_found_other(f->node, peer, &again, &peer->record.endpoint, f->now);
+        if (r == 0)
+                r = node_trust(f->node, again.id, f->now, NULL);
+        return r < 0 ? r : node_end_turn(f->node, f->now);
+}
+
 static int nothing(struct fixture *f)
 {
         return 0;
@@ -165,6 +186,11 @@ TEST(beginning)
 TEST(hearing)
 {
         starve(hear);
+}
+
+TEST(deciding)
+{
+        starve(decide);
 }
 
 TEST(sending)
