@@ -521,6 +521,54 @@ TEST(who_was_nobody_to_us_becomes_no_contact)
         fixture_done(&f);
 }
 
+/* As when it moved, and its queue went to the native peer of its name. */
+TEST(who_was_succeeded_stands_behind_his_successor)
+{
+        struct introduction ece = introduction(1, "Ece");
+        struct peer *classic, *native;
+        char word[WORD_SIZE];
+        struct fixture f;
+        struct change c;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        announce(&f, 2, "Ece", NULL);
+        classic = find(&f, "Ece");
+        native = prove(&f, 3, &ece);
+        ASSERT_NULL(find(&f, "Ece"));
+        fixture_drain(&f);
+        classic->record.successor = native->record.number;
+        ASSERT_TRUE(find(&f, "Ece") == native);
+        ASSERT_EQ(listed(&f, classic).number, 0);
+        ASSERT_STREQ(node_word(f.node, 1, NULL, NULL, f.now, word), "Ece");
+
+        /* That nobody hears it any more is not told of the other one. */
+        fixture_pass(&f, 12 * USEC_PER_SEC);
+        ASSERT_OK(node_advance(f.node, f.now));
+        ASSERT_EQ(classic->neighbour.presence, PRESENCE_AWAY);
+        ASSERT_FALSE(fixture_change(&f, CHANGE_PRESENCE, &c));
+        fixture_done(&f);
+}
+
+TEST(of_two_families_the_older_one_is_shown)
+{
+        static const char json[] = "{\"username\": \"Ece\", \"id\": \"" OTHER_ID "\"}";
+        struct fixture f;
+        struct endpoint e;
+        struct peer *peer;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        ASSERT_OK(endpoint_parse("fe80::2%3", 6000, &e));
+        ASSERT_OK(node_datagram(f.node, DIALECT_CLASSIC, &e, json, sizeof json - 1, f.now));
+        peer = find(&f, "Ece");
+        ASSERT_EQ(peer->record.endpoint.family, ENDPOINT_IPV6);
+        announce(&f, 2, "Ece", OTHER_ID);
+        ASSERT_EQ(peer->record.endpoint.family, ENDPOINT_IPV4);
+        ASSERT_OK(node_datagram(f.node, DIALECT_CLASSIC, &e, json, sizeof json - 1, f.now));
+        ASSERT_EQ(peer->record.endpoint.family, ENDPOINT_IPV4);
+        ASSERT_EQ(peer->whereabouts[1].family, ENDPOINT_IPV6);
+        fixture_done(&f);
+}
+
 /* Who comes after the id was heard, with its name and at its address, is not who it was. */
 TEST(a_late_comer_is_not_succeeded)
 {
