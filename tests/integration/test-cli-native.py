@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from daemon import *  # noqa: E402,F403
+from daemon import build_directory  # noqa: E402
 from harness import *  # noqa: E402,F403
 from terminal import Terminal  # noqa: E402
 
@@ -155,6 +156,67 @@ def own_identity():
     assert_equal(shown, {"username": "Ece", "id": ece.get("Id"),
                          "fingerprint": ece.cli("fingerprint", check=True).stdout.strip()})
     assert_in(f"Ece#{ece.get('Id')[:8]}", ece.cli("identity", check=True).stdout)
+
+
+def comes_back(daemon):
+    """By hand nobody starts the service again but us."""
+    assert_equal(daemon.wait_exit(), 75, "exit status")
+    daemon.start()
+
+
+@test
+def a_new_identity_must_be_trusted_again():
+    ece, bob = met()
+    before = bob.get("Id")
+    done = bob.cli("identity", "new")
+    assert_equal((done.returncode, done.stdout), (2, ""))
+    after = bob.cli("identity", "new", "--yes", check=True).stdout.strip()
+    comes_back(bob)
+    assert_equal(bob.get("Id"), after)
+    assert_true(after != before, "another id")
+    assert_equal(bob.wait_message("hello")["user_id"], ece.get("Id"))
+
+    bob.wait_user("Ece")
+    bob.cli("send", "ece", "--wait", "60", "me again", check=True)
+    word = ece.wait_message("me again")["conversation"]
+    assert_equal(word, f"Bob#{after[:4]}")
+    assert_equal(ece.cli("send", "bob", "is it you?").returncode, 3)
+    ece.cli("trust", word, check=True)
+    ece.cli("send", "bob", "--wait", "60", "so it is", check=True)
+    bob.wait_message("so it is")
+    assert_not_in("is it you?", [m["text"] for m in bob.history()])
+
+
+@test
+def moving_house():
+    ece, bob = met()
+    bob.cli("send", "ece", "--wait", "30", "from the old house", check=True)
+    archive = os.path.join(tempdir(), "archive")
+    bob.cli("identity", "export", archive, check=True)
+    assert_equal(os.stat(archive).st_mode & 0o777, 0o600)
+    ident = bob.get("Id")
+    bob.stop()
+
+    new = start("127.61.1.9", "Other")
+    done = new.cli("identity", "import", "/dev/null")
+    assert_equal((done.returncode, done.stdout), (1, ""))
+    new.cli("identity", "import", archive, check=True)
+    comes_back(new)
+    assert_equal(new.get("Id"), ident)
+    assert_equal([m["text"] for m in new.history()], ["from the old house", "hello"])
+    ece.cli("send", "bob", "at the new house", "--wait", "60")
+    new.wait_message("at the new house")
+    assert_equal(ece.wait_message("at the new house", "sent")["security"], "encrypted")
+
+    # From house to house through a pipe.
+    third = start("127.61.1.10", "Third")
+    program = os.path.join(build_directory(), "src/cli/p2pchat")
+    run(["sh", "-c", f"{program} --bus={new.bus.address} identity export - | "
+                     f"{program} --bus={third.bus.address} identity import -"])
+    new.stop()
+    comes_back(third)
+    assert_equal(third.get("Id"), ident)
+    third.wait_message("at the new house")
 
 
 main()
