@@ -418,6 +418,43 @@ TEST(a_classic_queue_goes_natively_at_another_address)
         upgrade(9);
 }
 
+/* A classic program dies in the middle of a key exchange, and comes back as a native one. */
+TEST(what_was_written_first_goes_first)
+{
+        struct machine *ece, *bob;
+        char word[40];
+
+        net_init(&net);
+        ece = net_add(&net, 0, "Ece", 1, true);
+        bob = net_add(&net, 1, "Bob", 2, false);
+        net_pass(&net, 20 * USEC_PER_SEC);
+        bob->is_full = true;
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        ASSERT_OK(machine_send(ece, "Bob", "two"));
+        net_run(&net);
+        for (size_t i = 0; i < net.n_pipes; i++)
+                net.pipes[i]->ends[1].machine = -1;
+        bob->is_full = false;
+        bob->is_native = true;
+        machine_restart(bob);
+        net_run(&net);
+
+        snprintf(word, sizeof word, "%s", bob->identity.id);
+        ASSERT_OK(machine_send(ece, word, "now"));
+        net_run(&net);
+        assert_received(bob, 1, "now");
+        machine_stop(bob);
+        net_run(&net);
+        ASSERT_OK(machine_send(ece, "Bob", "three"));
+        net_pass(&net, 30 * USEC_PER_SEC);
+        machine_restart(bob);
+        net_pass(&net, 10 * USEC_PER_SEC);
+        assert_received(bob, 4, "three");
+        ASSERT_STREQ(received(bob, 1)->text, "one");
+        ASSERT_STREQ(received(bob, 2)->text, "two");
+        net_done(&net);
+}
+
 TEST(a_queue_survives_a_restart)
 {
         struct machine *ece, *bob;

@@ -178,6 +178,7 @@ static int add_or_evict(
         if (r != -ENOBUFS || n->peers.by_number.n < n->peers.n_max ||
                 !peers_has_place(&n->peers, &record->endpoint))
                 return r;
+        node_release_natives(n);
         r = peers_evict(&n->peers, &gone);
         if (r < 0)
                 return r;

@@ -87,6 +87,7 @@ struct native {
         struct list moved;     /* in node.moved: the streams have something to tell or to do */
         struct stream_out out; /* mirrors the outbox once is_filled: in the first session */
         bool is_filled;
+        bool has_taken, is_mixed; /* in this turn: texts; texts of more than one stream, perhaps */
         struct stream_in in;
         uint64_t link;              /* of the proven session, 0: none */
         uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
@@ -178,6 +179,8 @@ int node_drain_legacy(struct node *n, struct now now);
 /* peer->native, made when there is none. 0 or -ENOMEM. */
 int node_get_native(struct node *n, struct peer *peer, struct native **ret);
 void node_free_native(struct node *n, struct peer *peer);
+/* Of peers who left no trace: they may be evicted then. */
+void node_release_natives(struct node *n);
 /* Sees to it that there is a session with a native peer soon, if it can be: one dial at a time, the
  * places where it may be in turn, then the outbox rests. */
 int node_seek_session(struct node *n, struct peer *peer, struct now now);

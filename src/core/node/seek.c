@@ -40,6 +40,18 @@ void node_free_native(struct node *n, struct peer *peer)
         peer->native = NULL;
 }
 
+void node_release_natives(struct node *n)
+{
+        list_for_each_safe (i, &n->natives) {
+                struct native *native = container_of(i, struct native, list);
+                struct peer *peer = native->peer;
+
+                if (native->link == 0 && native->dial_link == 0 && list_is_empty(&native->moved) &&
+                        peer->outbox.n == 0 && !peer->record.has_history && !peer_is_contact(peer))
+                        node_free_native(n, peer);
+        }
+}
+
 /* In a round it is sought where it was heard, latest first, then where it was proven last. */
 static size_t count_sighted(const struct peer *peer)
 {

@@ -216,9 +216,11 @@ static int take_text(struct node *n, struct native *native, const struct message
         if (m->text.size == 0 || !text_is_printable(m->text.text, m->text.size))
                 return stream_in_refuse(&native->in, REFUSED_INVALID_TEXT);
         r = store_text(n, native, m, now);
-        if (r == 0)
-                stream_in_take(&native->in);
-        return r;
+        if (r < 0)
+                return r;
+        native->has_taken = true;
+        stream_in_take(&native->in);
+        return 0;
 }
 
 int node_stream_receive(
@@ -227,6 +229,7 @@ int node_stream_receive(
         int r;
 
         moved(n, native);
+        native->is_mixed |= m->type == FRAME_HELLO && native->has_taken;
         r = stream_in_receive(&native->in, m);
         if (r == STREAM_NEXT)
                 return take_text(n, native, m, now);
@@ -422,6 +425,7 @@ static int speak(struct node *n, struct native *native, struct now now)
         int r = 0;
 
         stream_in_committed(&native->in);
+        native->has_taken = native->is_mixed = false;
         while (r == 0 && native->link != 0 && stream_in_next_frame(&native->in, &m))
                 r = node_native_say(n, native, &m, now);
         while (r == 0 && native->link != 0 && stream_out_next_effect(&native->out, &e))
@@ -444,11 +448,15 @@ int node_streams_committed(struct node *n, struct now now)
         return 0;
 }
 
+/* Only of the stream that is spoken now a number can be said to be known. What is not said is
+ * acknowledged, which means the same. */
 int node_known(struct node *n, uint64_t number, uint64_t stream_number)
 {
         struct peer *peer = peers_by_number(&n->peers, number);
 
-        return peer && peer->native ? stream_in_known(&peer->native->in, stream_number) : 0;
+        if (!peer || !peer->native || peer->native->is_mixed)
+                return 0;
+        return stream_in_known(&peer->native->in, stream_number);
 }
 
 /*
