@@ -405,4 +405,61 @@ TEST(nothing_can_be_read_on_the_wire)
         net_done(&net);
 }
 
+/* Who has proven himself and said nothing is forgotten for a newcomer; who said something is not.
+ */
+TEST(a_proof_takes_no_room_for_ever)
+{
+        static const char newcomer[] = "{\"username\": \"Newcomer\"}";
+        struct endpoint at = endpoint_ipv4(10, 0, 1, 1, 5000);
+        struct machine *ece, *bob, *cem;
+
+        begin(&ece, &bob);
+        cem = net_add(&net, 2, "Cem", 3, true);
+        net_run(&net);
+        ASSERT_OK(node_seek_session(
+                bob->node, peers_by_id(&bob->node->peers, ece->identity.id), net.now));
+        ASSERT_OK(machine_send(cem, "Ece", "hello"));
+        net_pass(&net, 2 * USEC_PER_SEC);
+        ASSERT_EQ(node_sessions(ece->node), 2);
+        machine_stop(bob);
+        machine_stop(cem);
+        net_pass(&net, USEC_PER_HOUR);
+        ece->node->peers.n_max = 2;
+        ASSERT_OK(node_datagram(
+                ece->node, DIALECT_CLASSIC, &at, newcomer, strlen(newcomer), net.now));
+        net_run(&net);
+        ASSERT_NULL(peers_by_id(&ece->node->peers, bob->identity.id));
+        ASSERT_TRUE(peers_by_id(&ece->node->peers, cem->identity.id));
+        ASSERT_TRUE(peers_at(&ece->node->peers, &at, "Newcomer"));
+
+        /* He is as new as anybody when he comes back. */
+        ece->node->peers.n_max = 10;
+        machine_restart(bob);
+        net_run(&net);
+        ASSERT_OK(machine_send(bob, "Ece", "one"));
+        net_pass(&net, 2 * USEC_PER_SEC);
+        assert_received(ece, 2, "one");
+        net_done(&net);
+}
+
+/* Sessions of one address are counted, too, proven or not. */
+TEST(one_address_has_its_share_of_links)
+{
+        struct machine *ece, *bob;
+        struct end *ends[20];
+        size_t n_open = 0;
+
+        begin(&ece, &bob);
+        for (size_t i = 0; i < ELEMENTSOF(ends); i++) {
+                net_pass(&net, USEC_PER_SEC / 4);
+                ends[i] = knock(ece, "P2PC\1");
+                n_open += !ends[i]->is_closed;
+        }
+        ASSERT_EQ(n_open, 16);
+        ASSERT_OK(machine_send(bob, "Ece", "one"));
+        net_run(&net);
+        assert_received(ece, 1, "one");
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)
