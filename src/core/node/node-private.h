@@ -91,6 +91,7 @@ struct native {
         struct stream_in in;
         uint64_t link;              /* of the proven session, 0: none */
         uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
+        struct endpoint dial_place; /* where that is */
         unsigned n_tried;           /* places where it was sought in vain in this round */
         struct session_claim claim; /* of the proven session */
 };

@@ -153,6 +153,7 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now)
         if (r < 0)
                 return r;
         native->dial_link = link->number;
+        native->dial_place = place;
         return 0;
 }
 
@@ -186,7 +187,8 @@ int node_native_missed(struct node *n, struct native *native, struct now now)
         native->dial_link = 0;
         if (native->link != 0)
                 return 0;
-        if (native->n_tried < count_sighted(peer))
+        /* Meanwhile it may have been heard elsewhere: that place is the first then. */
+        if (endpoint_equal(&native->dial_place, &peer->whereabouts[0]))
                 peer_missed(peer);
         if (++native->n_tried >= count_places(peer))
                 return node_native_rest(n, peer, now);
