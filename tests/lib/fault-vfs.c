@@ -452,15 +452,77 @@ int fault_vfs_new(const char *name, uint64_t seed, struct fault_vfs **ret)
         return 0;
 }
 
+/*
+ * Backups
+ */
+struct fault_copy {
+        struct list files;
+};
+
+static void drop_all(struct list *files)
+{
+        list_for_each_safe (i, files)
+                drop_file(container_of(i, struct file, list));
+}
+
+/* All of it counts as synced: it has been on another disk meanwhile. */
+static int copy_file(const struct file *f, struct list *to)
+{
+        struct file *c = calloc(1, sizeof *c);
+
+        if (!c)
+                return -ENOMEM;
+        memcpy(c->name, f->name, sizeof c->name);
+        list_append(to, &c->list);
+        if (f->now.size == 0)
+                return 0;
+        if (image_resize(&c->now, f->now.size) < 0 || image_resize(&c->synced, f->now.size) < 0)
+                return -ENOMEM;
+        memcpy(c->now.data, f->now.data, f->now.size);
+        memcpy(c->synced.data, f->now.data, f->now.size);
+        return 0;
+}
+
+static int copy_all(const struct list *from, struct list *to)
+{
+        int r = 0;
+
+        list_for_each (i, from)
+                r = r < 0 ? r : copy_file(container_of(i, struct file, list), to);
+        return r;
+}
+
+struct fault_copy *fault_vfs_copy(const struct fault_vfs *v)
+{
+        struct fault_copy *c = calloc(1, sizeof *c);
+
+        if (!c)
+                return NULL;
+        list_init(&c->files);
+        return copy_all(&v->files, &c->files) < 0 ? fault_copy_free(c) : c;
+}
+
+struct fault_copy *fault_copy_free(struct fault_copy *c)
+{
+        if (c)
+                drop_all(&c->files);
+        free(c);
+        return NULL;
+}
+
+int fault_vfs_put_back(struct fault_vfs *v, const struct fault_copy *copy)
+{
+        fault_vfs_kill(v);
+        drop_all(&v->files);
+        return copy ? copy_all(&copy->files, &v->files) : 0;
+}
+
 struct fault_vfs *fault_vfs_free(struct fault_vfs *v)
 {
-        struct list *i;
-
         if (!v)
                 return NULL;
         (void)sqlite3_vfs_unregister(&v->vfs);
-        while ((i = list_first(&v->files)))
-                drop_file(container_of(i, struct file, list));
+        drop_all(&v->files);
         free(v);
         return NULL;
 }

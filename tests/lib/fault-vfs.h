@@ -36,5 +36,12 @@ void fault_vfs_set_torn(struct fault_vfs *v, bool torn);
 /* The process dies: what was written stays, handles are dead. */
 void fault_vfs_kill(struct fault_vfs *v);
 
+/* A backup: all that was written so far, synced or not. NULL: no memory. */
+struct fault_copy;
+struct fault_copy *fault_vfs_copy(const struct fault_vfs *v);
+struct fault_copy *fault_copy_free(struct fault_copy *c);
+/* The disk is as it was then; handles are dead. @copy NULL: the disk is empty. 0 or -ENOMEM. */
+int fault_vfs_put_back(struct fault_vfs *v, const struct fault_copy *copy);
+
 uint64_t fault_vfs_n_writes(const struct fault_vfs *v);
 uint64_t fault_vfs_n_syncs(const struct fault_vfs *v);
