@@ -58,9 +58,9 @@ static void send_datagram(struct world *w, enum dialect dialect, const struct en
 }
 
 void world_datagram(struct world *w, enum dialect dialect, const struct endpoint *from,
-        const struct machine *to, const char *data)
+        const struct machine *to, const void *data, size_t size)
 {
-        send_datagram(w, dialect, from, &w->machines[to->index], data, strlen(data));
+        send_datagram(w, dialect, from, &w->machines[to->index], data, size);
 }
 
 static void carry_datagram(struct machine *m, const struct effect *effect)
@@ -69,6 +69,7 @@ static void carry_datagram(struct machine *m, const struct effect *effect)
         struct world *w = m->world;
 
         from.port = to.port;
+        record_datagram(w, &from, effect);
         for (unsigned i = 0; i < w->n_machines; i++) {
                 struct machine *other = &w->machines[i];
                 bool is_meant = endpoint_is_unicast(&to)
@@ -94,7 +95,7 @@ static void open_way(struct world *w, void *userdata)
 }
 
 /* Misfortune that comes just while two are talking. */
-static void snap(struct world *w, const struct wire *wire)
+static void snap(struct world *w, struct wire *wire)
 {
         const struct weather *h = &w->weather;
         int k = (int)random_below(w->random, 2);
@@ -113,6 +114,8 @@ static void snap(struct world *w, const struct wire *wire)
                 machine_kill(m);
         } else if (world_chance(w, h->snap_power)) {
                 machine_power_off(m);
+        } else if (wire->is_accepted && world_chance(w, h->snap_wire)) {
+                wire_cut(w, wire);
         }
 }
 
@@ -128,9 +131,11 @@ static void datagram_arrives(struct machine *m, const struct event *e)
 {
         if (!m->node || e->life != m->life)
                 return;
-        machine_begin(m);
-        if (node_datagram(m->node, e->dialect, &e->from, e->data, e->size, machine_now(m)) < 0)
-                world_fail(m->world, "%c: node_datagram() fails", m->letter);
+        machine_input(m, &(struct input){ .type = INPUT_DATAGRAM,
+                                 .dialect = e->dialect,
+                                 .from = e->from,
+                                 .data = e->data,
+                                 .size = e->size });
 }
 
 void network_event(struct world *w, struct event *e)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who knows what must be true */
+/* Who knows what must be true: what was written, where it is, and who waits for an answer */
 #include "tests/sim/oracle.h"
-
-#define ANSWER_SLACK_USEC (1 * USEC_PER_SEC)
+#include "core/session/frame.h"
 
 struct oracle *oracle_new(struct world *w)
 {
@@ -11,6 +10,7 @@ struct oracle *oracle_new(struct world *w)
         assert(o);
         o->world = w;
         table_init(&o->by_id, (const uint8_t[TABLE_KEY_SIZE]){ 0 });
+        table_init(&o->by_text, (const uint8_t[TABLE_KEY_SIZE]){ 0 });
         return o;
 }
 
@@ -22,13 +22,19 @@ struct oracle *oracle_free(struct oracle *o)
                 free(o->said[i]->text);
                 free(o->said[i]);
         }
+        for (unsigned i = 0; i < MACHINES_MAX; i++) {
+                free(o->rows[i]);
+                for (unsigned k = 0; k <= MACHINES_MAX; k++)
+                        free(o->pairs[i][k].said);
+        }
         free(o->said);
         table_done(&o->by_id);
+        table_done(&o->by_text);
         free(o);
         return NULL;
 }
 
-static struct said *find(struct oracle *o, const struct ulid *id)
+struct said *oracle_find(struct oracle *o, const struct ulid *id)
 {
         for (struct table_entry *e = table_find(&o->by_id, id, sizeof *id); e;
                 e = table_find_next(e)) {
@@ -40,8 +46,7 @@ static struct said *find(struct oracle *o, const struct ulid *id)
         return NULL;
 }
 
-/* Who is meant: a machine may have left this address, but none is used again. */
-static struct machine *who(struct world *w, const struct endpoint *address)
+struct machine *oracle_who(struct world *w, const struct endpoint *address)
 {
         struct machine *m = world_machine_at(w, address);
 
@@ -52,27 +57,135 @@ static struct machine *who(struct world *w, const struct endpoint *address)
         return m;
 }
 
-static bool is_excused(const struct oracle *o, const struct said *s)
+/* Who has this id, or NULL. A machine without a node has none, whatever it says. */
+static struct machine *whose(struct world *w, const char *id)
 {
-        return s->is_forgotten || o->is_blocked[s->to][s->from] ||
-               o->refused_usec[s->to][s->from] >= s->time_usec;
+        for (unsigned i = 0; i < w->n_machines; i++) {
+                struct machine *m = &w->machines[i];
+
+                if (!m->is_foreign && !m->is_classic && streq(m->identity.id, id))
+                        return m;
+        }
+        return NULL;
 }
 
-static void said(struct machine *m, const struct message_record *r)
+static struct machine *whose_row(struct world *w, const struct row *row)
+{
+        return row->id[0] ? whose(w, row->id) : oracle_who(w, &row->endpoint);
+}
+
+/*
+ * Rows
+ */
+struct row *oracle_row(struct machine *m, uint64_t number)
+{
+        struct oracle *o = m->world->oracle;
+
+        if (number >= o->n_rows[m->index]) {
+                size_t n = number + 32;
+
+                o->rows[m->index] = realloc(o->rows[m->index], n * sizeof(struct row));
+                assert(o->rows[m->index]);
+                memset(o->rows[m->index] + o->n_rows[m->index], 0,
+                        (n - o->n_rows[m->index]) * sizeof(struct row));
+                o->n_rows[m->index] = n;
+        }
+        return &o->rows[m->index][number];
+}
+
+void oracle_peer(struct machine *m, const struct peer_record *peer)
+{
+        struct world *w = m->world;
+        struct row *row = oracle_row(m, peer->number);
+
+        if (row->id[0] && !streq(row->id, peer->id))
+                world_fail(w, "%c: row %ju changes its id", m->letter, (uintmax_t)peer->number);
+        memcpy(row->id, peer->id, sizeof row->id);
+        row->endpoint = peer->endpoint;
+        if (row->is_blocked != peer->blocked) {
+                const struct machine *other = whose_row(w, row);
+
+                row->is_blocked = peer->blocked;
+                row->blocked_turn = w->n_turns;
+                if (other)
+                        w->oracle->refused_usec[m->index][other->index] = w->now_usec;
+        }
+}
+
+void oracle_change(struct machine *m, const struct change *change)
+{
+        struct oracle *o = m->world->oracle;
+        const struct machine *other;
+
+        if (change->type == CHANGE_PEER)
+                oracle_peer(m, &change->peer);
+        if (change->type != CHANGE_FORGET)
+                return;
+        other = whose_row(m->world, oracle_row(m, change->number));
+        if (!other)
+                return;
+        if (o->n_forgotten[m->index] == ELEMENTSOF(o->forgotten[0]))
+                world_fail(m->world, "%c forgets too much in one turn", m->letter);
+        o->forgotten[m->index][o->n_forgotten[m->index]++] = other->index;
+        o->refused_usec[m->index][other->index] = m->world->now_usec;
+        for (size_t i = 0; i < o->pairs[m->index][other->index].n; i++)
+                o->pairs[m->index][other->index].said[i]->is_forgotten = true;
+}
+
+static void take_forgotten(struct machine *m, bool is_certain)
+{
+        struct oracle *o = m->world->oracle;
+
+        for (size_t i = 0; i < o->n_forgotten[m->index]; i++)
+                native_forgotten(m, o->forgotten[m->index][i], is_certain);
+        o->n_forgotten[m->index] = 0;
+}
+
+/*
+ * What is written and settled
+ */
+static void append(struct pair *pair, struct said *s)
+{
+        if (pair->n == pair->n_allocated) {
+                pair->n_allocated = MAX(2 * pair->n_allocated, (size_t)64);
+                pair->said = realloc(pair->said, pair->n_allocated * sizeof(struct said *));
+                assert(pair->said);
+        }
+        s->index = pair->n;
+        pair->said[pair->n++] = s;
+}
+
+static void remember(struct oracle *o, struct said *s)
+{
+        if (o->n_said == o->n_allocated) {
+                o->n_allocated = MAX(2 * o->n_allocated, (size_t)256);
+                o->said = realloc(o->said, o->n_allocated * sizeof(struct said *));
+                assert(o->said);
+        }
+        o->said[o->n_said++] = s;
+        append(&o->pairs[s->from][s->to], s);
+        if (table_add(&o->by_id, &s->by_id, &s->id, sizeof s->id) < 0 ||
+                table_add(&o->by_text, &s->by_text, s->text, s->size) < 0)
+                abort();
+}
+
+static struct said *said(struct machine *m, const struct message_record *r)
 {
         struct world *w = m->world;
         struct oracle *o = w->oracle;
-        struct machine *to = who(w, &r->endpoint);
+        const struct row *row = oracle_row(m, r->peer);
+        const struct machine *to = row->id[0] ? whose(w, row->id) : oracle_who(w, &r->endpoint);
         struct said *s = calloc(1, sizeof *s);
 
         assert(s);
-        if (!to)
+        if (!to && !row->id[0])
                 world_fail(w, "%c wrote to %s, whom nobody knows", m->letter, r->name);
-        if (find(o, &r->id))
+        if (oracle_find(o, &r->id))
                 world_fail(w, "%c gave an id twice", m->letter);
         s->id = r->id;
         s->from = m->index;
-        s->to = to->index;
+        s->to = to ? to->index : NOBODY;
+        s->is_native = row->id[0];
         s->peer = r->peer;
         s->size = r->size;
         s->text = malloc(r->size + 1);
@@ -81,15 +194,19 @@ static void said(struct machine *m, const struct message_record *r)
         s->text[r->size] = 0;
         s->state = MESSAGE_QUEUED;
         s->time_usec = w->now_usec;
-        s->n_disturbed = o->n_disturbed[s->from][s->to];
-        if (o->n_said == o->n_allocated) {
-                o->n_allocated = MAX(2 * o->n_allocated, (size_t)256);
-                o->said = realloc(o->said, o->n_allocated * sizeof(struct said *));
-                assert(o->said);
-        }
-        o->said[o->n_said++] = s;
-        if (table_add(&o->by_id, &s->by_id, &s->id, sizeof s->id) < 0)
-                abort();
+        s->n_disturbed = to ? o->n_disturbed[s->from][s->to] : 0;
+        remember(o, s);
+        o->n_queued[m->index]++;
+        o->n_native += s->is_native;
+        return s;
+}
+
+static void count(struct oracle *o, enum message_state state)
+{
+        o->n_settled++;
+        o->n_delivered += state == MESSAGE_DELIVERED || state == MESSAGE_SENT;
+        o->n_cancelled += state == MESSAGE_CANCELLED;
+        o->n_failed += state == MESSAGE_FAILED;
 }
 
 static void settled(struct machine *m, struct said *s, enum message_state state, const char *reason)
@@ -102,79 +219,28 @@ static void settled(struct machine *m, struct said *s, enum message_state state,
         if (s->state != MESSAGE_QUEUED)
                 world_fail(w, "%c: %s was %s and becomes %s", m->letter, ulid_format(&s->id, id),
                         message_state_word(s->state), message_state_word(state));
-        if (state == MESSAGE_SENT && s->n_covered < s->size && !is_excused(w->oracle, s) &&
-                !w->machines[s->to].is_foreign)
-                world_fail(w, "%c: \"%.20s\" is sent, but %c has %zu of %zu bytes", m->letter,
-                        s->text, w->machines[s->to].letter, s->n_covered, s->size);
-        if (state == MESSAGE_FAILED && !w->machines[s->to].is_foreign)
-                world_fail(w, "%c: \"%.20s\" failed: %s", m->letter, s->text, reason);
+        if (s->is_native)
+                native_settled(m, s, state, reason);
+        else
+                classic_settled(m, s, state, reason);
         s->state = state;
-        w->oracle->n_settled++;
+        w->oracle->n_queued[m->index]--;
+        count(w->oracle, state);
 }
 
-/* All that was written before @s into the same conversation has come, or never will. */
-static void check_order(struct machine *m, struct oracle *o, const struct said *s)
-{
-        for (size_t i = 0; i < o->n_said && o->said[i] != s; i++) {
-                const struct said *t = o->said[i];
-
-                if (t->from == s->from && t->peer == s->peer && t->to == s->to &&
-                        t->n_covered < t->size && t->state == MESSAGE_QUEUED && !is_excused(o, t))
-                        world_fail(o->world, "%c hears \"%.20s\" before \"%.20s\"", m->letter,
-                                s->text, t->text);
-        }
-}
-
-static void repeated(struct machine *m, struct oracle *o, struct said *s)
-{
-        o->n_repeats++;
-        s->n_repeats++;
-        if (o->n_disturbed[s->from][s->to] - s->n_disturbed < s->n_repeats)
-                world_fail(o->world, "%c hears \"%.20s\" again, and nothing broke", m->letter,
-                        s->text);
-}
-
-/* Where in what @from said to @m this belongs: the next part, or one that came before. */
 static void received(struct machine *m, const struct message_record *r)
 {
-        struct world *w = m->world;
-        struct oracle *o = w->oracle;
-        struct machine *from = who(w, &r->endpoint);
+        struct oracle *o = m->world->oracle;
+        const struct row *row = oracle_row(m, r->peer);
 
-        if (!from || from->is_foreign)
-                return;
+        if (row->is_blocked && row->blocked_turn < m->world->n_turns)
+                world_fail(
+                        m->world, "%c takes a message of %s, who is blocked", m->letter, r->name);
         o->n_received++;
-        if (o->is_blocked[m->index][from->index] &&
-                r->time_usec > WORLD_EPOCH_USEC + o->refused_usec[m->index][from->index] +
-                                       (usec_t)m->real_offset_usec)
-                world_fail(w, "%c takes a message of %c, who is blocked", m->letter, from->letter);
-
-        for (size_t i = 0; i < o->n_said; i++) {
-                struct said *s = o->said[i];
-                size_t left = s->size - s->n_covered;
-
-                if (s->from == from->index && s->to == m->index && left >= r->size && left > 0 &&
-                        memcmp(s->text + s->n_covered, r->text, r->size) == 0) {
-                        check_order(m, o, s);
-                        s->n_covered += r->size;
-                        return;
-                }
-        }
-        for (size_t i = o->n_said; i > 0; i--) {
-                struct said *s = o->said[i - 1];
-                const char *at;
-
-                if (s->from != from->index || s->to != m->index)
-                        continue;
-                at = memmem(s->text, s->size, r->text, r->size);
-                if (!at || (size_t)(at - s->text) > s->n_covered)
-                        continue;
-                s->n_covered = MAX(s->n_covered, (size_t)(at - s->text) + r->size);
-                repeated(m, o, s);
-                return;
-        }
-        world_fail(w, "%c hears of %c what it never said: \"%.*s\"", m->letter, from->letter,
-                (int)MIN(r->size, (size_t)60), r->text);
+        if (row->id[0])
+                native_received(m, row, r);
+        else
+                classic_received(m, oracle_who(m->world, &r->endpoint), r);
 }
 
 static void message(struct machine *m, const struct message_record *r)
@@ -186,91 +252,169 @@ static void message(struct machine *m, const struct message_record *r)
                         (uintmax_t)r->sequence, (uintmax_t)o->sequence_last[m->index]);
         o->sequence_last[m->index] = r->sequence;
         if (r->direction == DIRECTION_SENT)
-                said(m, r);
+                (void)said(m, r);
         else
                 received(m, r);
 }
 
+static void state_changed(struct machine *m, const struct change_state *state)
+{
+        struct said *s = oracle_find(m->world->oracle, &state->id);
+
+        if (!s)
+                world_fail(m->world, "%c: an unknown message is %s", m->letter,
+                        message_state_word(state->state));
+        if (s->state == state->state)
+                world_fail(m->world, "%c: \"%.20s\" is %s twice", m->letter, s->text,
+                        message_state_word(s->state));
+        if (state->state == MESSAGE_DELIVERED && state->security < SECURITY_ENCRYPTED)
+                world_fail(m->world, "%c: \"%.20s\" is delivered %s", m->letter, s->text,
+                        security_word(state->security));
+        settled(m, s, state->state, state->reason);
+}
+
+static void check_flow(struct machine *m, const struct flow *f)
+{
+        if (f->n_rotations != f->n_messages / ROTATION_MESSAGES)
+                world_fail(m->world, "%c: %ju changes of keys after %ju messages", m->letter,
+                        (uintmax_t)f->n_rotations, (uintmax_t)f->n_messages);
+}
+
 void oracle_event(struct machine *m, const struct store_event *event)
+{
+        switch (event->type) {
+        case STORE_EVENT_MESSAGE:
+                message(m, &event->message);
+                return;
+        case STORE_EVENT_STATE:
+                state_changed(m, &event->state);
+                return;
+        case STORE_EVENT_SESSION:
+                m->world->oracle->n_sessions += streq(event->session.what, "proven");
+                check_flow(m, &event->session.sent);
+                check_flow(m, &event->session.received);
+                return;
+        case STORE_EVENT_WARNING:
+                if (streq(event->warning.kind, "Undecryptable"))
+                        m->world->oracle->undecryptable_usec[m->index] = m->world->now_usec;
+                return;
+        case STORE_EVENT_PRESENCE:
+        case STORE_EVENT_USERNAME:
+        case STORE_EVENT_KNOWN:
+                return;
+        }
+}
+
+/*
+ * Starts and stops
+ */
+void oracle_restoring(struct machine *m)
 {
         struct oracle *o = m->world->oracle;
 
-        if (event->type == STORE_EVENT_MESSAGE) {
-                message(m, &event->message);
-        } else if (event->type == STORE_EVENT_STATE) {
-                struct said *s = find(o, &event->state.id);
+        if (o->n_rows[m->index] > 0)
+                memset(o->rows[m->index], 0, o->n_rows[m->index] * sizeof(struct row));
+}
 
-                if (!s)
-                        world_fail(m->world, "%c: an unknown message is %s", m->letter,
-                                message_state_word(event->state.state));
-                if (s->state == event->state.state)
-                        world_fail(m->world, "%c: \"%.20s\" is %s twice", m->letter, s->text,
-                                message_state_word(s->state));
-                settled(m, s, event->state.state, event->state.reason);
-        }
+/* The state on a disk that is not the one that was there before. */
+static void take_over(struct machine *m, struct said *s, enum message_state state)
+{
+        struct oracle *o = m->world->oracle;
+
+        if (state == MESSAGE_QUEUED && s->to != NOBODY &&
+                (s->was_cancelled || s->is_gone || o->disk_life[s->to] > 0))
+                s->may_be_late = true;
+        s->is_gone = false;
+        s->state = state;
+}
+
+static void read_sent(struct machine *m, const struct message_record *r)
+{
+        struct said *s = oracle_find(m->world->oracle, &r->id);
+
+        if (!s && m->was_put_back)
+                s = said(m, r);
+        if (!s)
+                world_fail(m->world, "%c remembers what it never wrote", m->letter);
+        if (r->size != s->size || memcmp(r->text, s->text, r->size) != 0)
+                world_fail(m->world, "%c remembers another text", m->letter);
+        if (m->was_put_back)
+                take_over(m, s, r->state);
+        else if (r->state != MESSAGE_QUEUED)
+                settled(m, s, r->state, "");
+        s->is_found = true;
 }
 
 static int read_row(const struct message_record *r, void *userdata)
 {
         struct machine *m = userdata;
         struct oracle *o = m->world->oracle;
-        struct said *s;
 
-        if (r->sequence > o->sequence_last[m->index])
+        if (m->was_put_back)
+                o->sequence_last[m->index] = MAX(o->sequence_last[m->index], r->sequence);
+        else if (r->sequence > o->sequence_last[m->index])
                 message(m, r);
-        if (r->direction != DIRECTION_SENT)
-                return 0;
-        s = find(o, &r->id);
-        if (!s)
-                world_fail(m->world, "%c remembers what it never wrote", m->letter);
-        if (r->size != s->size || memcmp(r->text, s->text, r->size) != 0)
-                world_fail(m->world, "%c remembers another text", m->letter);
-        if (r->state != MESSAGE_QUEUED)
-                settled(m, s, r->state, "");
-        s->is_found = true;
+        if (r->direction == DIRECTION_SENT)
+                read_sent(m, r);
+        else if (oracle_row(m, r->peer)->id[0])
+                native_remembered(m, r);
         return 0;
+}
+
+static void unfind(struct machine *m)
+{
+        struct oracle *o = m->world->oracle;
+
+        for (size_t i = 0; i < o->n_said; i++)
+                if (o->said[i]->from == m->index || o->said[i]->to == m->index)
+                        o->said[i]->is_found = false;
+}
+
+/* What @m wrote, and its store does not have. */
+static void check_forgotten(struct machine *m)
+{
+        struct oracle *o = m->world->oracle;
+
+        o->n_queued[m->index] = 0;
+        for (size_t i = 0; i < o->n_said; i++) {
+                struct said *s = o->said[i];
+
+                if (s->from != m->index)
+                        continue;
+                if (!s->is_found && m->was_put_back) {
+                        s->is_gone = true;
+                        s->state = MESSAGE_CANCELLED;
+                } else if (!s->is_found && s->state == MESSAGE_QUEUED) {
+                        if (!s->is_forgotten)
+                                world_fail(m->world, "%c forgot \"%.20s\"", m->letter, s->text);
+                        s->state = MESSAGE_CANCELLED;
+                }
+                o->n_queued[m->index] += s->state == MESSAGE_QUEUED;
+        }
+        if (m->was_put_back)
+                for (unsigned to = 0; to <= MACHINES_MAX; to++)
+                        o->pairs[m->index][to].first_open = 0;
 }
 
 void oracle_started(struct machine *m)
 {
-        struct world *w = m->world;
-        struct oracle *o = w->oracle;
+        struct oracle *o = m->world->oracle;
         struct store_query query = {
                 .is_since = true,
                 .rows_max = SIZE_MAX,
                 .bytes_max = SIZE_MAX,
         };
-        struct user *users;
-        size_t n_users;
         int r;
 
-        for (size_t i = 0; i < o->n_said; i++)
-                o->said[i]->is_found = false;
+        unfind(m);
+        take_forgotten(m, false);
+        if (m->was_put_back)
+                o->sequence_last[m->index] = 0;
         r = store_read(m->store, &query, read_row, m, NULL);
         if (r != 0)
-                world_fail(w, "%c: store_read() gives %d", m->letter, r);
-        for (size_t i = 0; i < o->n_said; i++) {
-                struct said *s = o->said[i];
-
-                if (s->from != m->index || s->state != MESSAGE_QUEUED || s->is_found)
-                        continue;
-                if (!s->is_forgotten)
-                        world_fail(w, "%c forgot \"%.20s\"", m->letter, s->text);
-                s->state = MESSAGE_CANCELLED;
-        }
-
-        /* What was blocked in a turn that was lost is not blocked. */
-        r = node_list_users(m->node, machine_now(m), &users, &n_users);
-        if (r < 0)
-                world_fail(w, "%c: node_list_users() fails", m->letter);
-        memset(o->is_blocked[m->index], 0, sizeof o->is_blocked[m->index]);
-        for (size_t i = 0; i < n_users; i++) {
-                const struct machine *other = world_machine_at(w, &users[i].endpoint);
-
-                if (other && users[i].blocked)
-                        o->is_blocked[m->index][other->index] = true;
-        }
-        free(users);
+                world_fail(m->world, "%c: store_read() gives %d", m->letter, r);
+        check_forgotten(m);
+        native_started(m);
         oracle_turn_ended(m);
 }
 
@@ -279,21 +423,31 @@ void oracle_stopped(struct machine *m)
         struct oracle *o = m->world->oracle;
 
         o->n_calls[m->index] = 0;
+        if (m->is_off)
+                o->stands_until_usec[m->index] =
+                        MAX(o->stands_until_usec[m->index], m->world->now_usec);
         for (unsigned i = 0; i < m->world->n_machines; i++)
                 oracle_disturbed(m, &m->world->machines[i]);
+}
+
+void oracle_put_back(struct machine *m)
+{
+        struct oracle *o = m->world->oracle;
+
+        o->disk_life[m->index]++;
+        for (unsigned i = 0; i < m->world->n_machines; i++)
+                o->refused_usec[m->index][i] = m->world->now_usec;
 }
 
 void oracle_turn_ended(struct machine *m)
 {
         struct world *w = m->world;
         struct oracle *o = w->oracle;
-        size_t n_queued = 0;
 
-        for (size_t i = 0; i < o->n_said; i++)
-                n_queued += o->said[i]->from == m->index && o->said[i]->state == MESSAGE_QUEUED;
-        if (n_queued != node_messages_queued(m->node))
+        take_forgotten(m, true);
+        if (o->n_queued[m->index] != node_messages_queued(m->node))
                 world_fail(w, "%c has %zu messages queued, not %zu", m->letter,
-                        node_messages_queued(m->node), n_queued);
+                        node_messages_queued(m->node), o->n_queued[m->index]);
         for (size_t i = 0; i < o->n_calls[m->index]; i++)
                 if (o->calls[m->index][i].deadline_usec < w->now_usec)
                         world_fail(w, "%c: call %ju has no answer", m->letter,
@@ -309,117 +463,7 @@ void oracle_disturbed(struct machine *a, struct machine *b)
                 o->n_disturbed[b->index][a->index]++;
 }
 
-void oracle_called(struct machine *m, uint64_t call, usec_t wait_usec)
+void oracle_acknowledged(struct machine *a, struct machine *b)
 {
-        struct oracle *o = m->world->oracle;
-        size_t n = o->n_calls[m->index]++;
-
-        if (n >= ELEMENTSOF(o->calls[0]))
-                world_fail(m->world, "%c: %zu calls wait", m->letter, n);
-        o->calls[m->index][n].call = call;
-        o->calls[m->index][n].deadline_usec =
-                m->world->now_usec + wait_usec + m->world->weather.turn_usec + ANSWER_SLACK_USEC;
-}
-
-static bool drop_call(struct machine *m, uint64_t call)
-{
-        struct oracle *o = m->world->oracle;
-        size_t n = o->n_calls[m->index];
-
-        for (size_t i = 0; i < n; i++)
-                if (o->calls[m->index][i].call == call) {
-                        o->calls[m->index][i] = o->calls[m->index][n - 1];
-                        o->n_calls[m->index]--;
-                        return true;
-                }
-        return false;
-}
-
-void oracle_forget_call(struct machine *m, uint64_t call)
-{
-        (void)drop_call(m, call);
-}
-
-void oracle_replied(struct machine *m, uint64_t call)
-{
-        if (!drop_call(m, call))
-                world_fail(m->world, "%c: call %ju is answered, but does not wait", m->letter,
-                        (uintmax_t)call);
-        m->world->oracle->n_replies++;
-}
-
-void oracle_blocked(struct machine *m, const struct machine *other, bool block)
-{
-        struct oracle *o = m->world->oracle;
-
-        if (o->is_blocked[m->index][other->index] == block)
-                return;
-        o->is_blocked[m->index][other->index] = block;
-        o->refused_usec[m->index][other->index] = m->world->now_usec;
-}
-
-void oracle_moved(struct machine *m)
-{
-        for (unsigned i = 0; i < m->world->n_machines; i++)
-                oracle_blocked(&m->world->machines[i], m, false);
-}
-
-void oracle_forgot(struct machine *m, const struct machine *other)
-{
-        struct oracle *o = m->world->oracle;
-
-        o->refused_usec[m->index][other->index] = m->world->now_usec;
-        for (size_t i = 0; i < o->n_said; i++)
-                if (o->said[i]->from == m->index && o->said[i]->to == other->index)
-                        o->said[i]->is_forgotten = true;
-}
-
-static void check_sees(struct machine *m, const struct machine *other)
-{
-        struct world *w = m->world;
-        struct user *users;
-        size_t n_users;
-
-        if (node_list_users(m->node, machine_now(m), &users, &n_users) < 0)
-                world_fail(w, "%c: node_list_users() fails", m->letter);
-        for (size_t i = 0; i < n_users; i++)
-                if (endpoint_same_address(&users[i].endpoint, &other->address) &&
-                        name_equal(users[i].name, other->username)) {
-                        if (users[i].presence != PRESENCE_ONLINE)
-                                world_fail(w, "%c sees %c %s", m->letter, other->letter,
-                                        presence_word(users[i].presence));
-                        free(users);
-                        return;
-                }
-        world_fail(w, "%c does not see %c", m->letter, other->letter);
-}
-
-void oracle_settled(struct world *w)
-{
-        struct oracle *o = w->oracle;
-
-        for (size_t i = 0; i < o->n_said; i++) {
-                const struct said *s = o->said[i];
-
-                /* A queue is bound to a name, which may be another now. */
-                if (s->state == MESSAGE_QUEUED && !w->machines[s->to].is_foreign &&
-                        s->time_usec > w->machines[s->to].renamed_usec)
-                        world_fail(w, "%c still keeps \"%.20s\" for %c",
-                                w->machines[s->from].letter, s->text, w->machines[s->to].letter);
-        }
-        for (unsigned i = 0; i < w->n_machines; i++) {
-                struct machine *m = &w->machines[i];
-
-                if (m->is_foreign)
-                        continue;
-                if (node_links(m->node) > 0)
-                        world_fail(w, "%c has %zu links left", m->letter, node_links(m->node));
-                if (o->n_calls[i] > 0)
-                        world_fail(w, "%c has %zu calls left", m->letter, o->n_calls[i]);
-                for (unsigned k = 0; k < w->n_machines; k++)
-                        if (k != i && !w->machines[k].is_foreign && w->machines[k].lan == m->lan)
-                                check_sees(m, &w->machines[k]);
-        }
-        if (w->n_wires > 0)
-                world_fail(w, "%zu connections are left", w->n_wires);
+        a->world->oracle->acknowledged_usec[a->index][b->index] = a->world->now_usec;
 }

@@ -22,10 +22,21 @@ static inline struct world *begin(bool announcements)
         });
 }
 
+/* One that has an identity. */
+static inline struct machine *start_native(struct world *w, const char *name, unsigned host)
+{
+        struct machine *m = world_add(w, name, 1, host, NULL);
+
+        machine_start(m);
+        return m;
+}
+
+/* One that has none, and speaks as old programs do. */
 static inline struct machine *start(struct world *w, const char *name, unsigned host)
 {
         struct machine *m = world_add(w, name, 1, host, NULL);
 
+        m->is_classic = true;
         machine_start(m);
         return m;
 }
@@ -49,7 +60,8 @@ static inline void announce(struct machine *m, enum dialect dialect, const char 
 
         for (unsigned i = 0; i < w->n_machines; i++)
                 if (!w->machines[i].is_foreign)
-                        world_datagram(w, dialect, &m->address, &w->machines[i], data);
+                        world_datagram(
+                                w, dialect, &m->address, &w->machines[i], data, strlen(data));
 }
 
 static inline int set_up(void)

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/session/session.h"
 #include "tests/sim/oracle.h"
 
 static void remember(struct world *w, const char *line)
@@ -86,7 +87,8 @@ static const char *other_end(struct machine *m, uint64_t link, char buffer[stati
         return "?";
 }
 
-/* The names of the members, and the values that chance does not decide. */
+/* The names of the members, and the values that chance does not decide; of what is sealed only how
+ * much it is. */
 static void shorten(const uint8_t *data, size_t size, char *buffer, size_t buffer_size)
 {
         static const char *const secret[] = {
@@ -94,6 +96,12 @@ static void shorten(const uint8_t *data, size_t size, char *buffer, size_t buffe
         };
         size_t used = 0, i = 0;
 
+        if (size > 0 && data[0] != '{') {
+                bool is_first = session_recognise(data, size) == SESSION_IS;
+
+                (void)snprintf(buffer, buffer_size, "%s(%zu bytes)", is_first ? "P2PC " : "", size);
+                return;
+        }
         while (i < size && used + 8 < buffer_size) {
                 size_t skip = 0;
 
@@ -117,6 +125,13 @@ static void shorten(const uint8_t *data, size_t size, char *buffer, size_t buffe
                 used += 3;
         }
         memcpy(buffer + used, i < size ? "..." : "", i < size ? 4 : 1);
+}
+
+static void put_text(const char *text, size_t size, char *buffer)
+{
+        for (size_t i = 0; i < size; i++)
+                buffer[i] = (uint8_t)text[i] < ' ' ? ' ' : text[i];
+        buffer[size] = 0;
 }
 
 void trace_effect(struct machine *m, const struct effect *effect)
@@ -167,7 +182,7 @@ void trace_event(struct machine *m, const struct store_event *event)
 
         switch (event->type) {
         case STORE_EVENT_MESSAGE:
-                shorten((const uint8_t *)r->text, MIN(r->size, (size_t)36), text, sizeof text);
+                put_text(r->text, MIN(r->size, (size_t)36), text);
                 trace_line(w, "%c = %s %s %s%s: %s%s", m->letter, message_state_word(r->state),
                         r->direction == DIRECTION_SENT ? "for" : "from",
                         letter_of(w, &r->endpoint, at),
@@ -186,8 +201,13 @@ void trace_event(struct machine *m, const struct store_event *event)
                 trace_line(w, "%c = warning %s: %s", m->letter, event->warning.kind,
                         event->warning.sentence);
                 return;
-        case STORE_EVENT_KNOWN:
         case STORE_EVENT_SESSION:
+                trace_line(w, "%c = session with %s: %s", m->letter,
+                        event->session.user[0] ? event->session.user : "?", event->session.what);
+                return;
+        case STORE_EVENT_KNOWN:
+                trace_line(w, "%c = number %ju was here already", m->letter,
+                        (uintmax_t)event->known.stream_number);
                 return;
         case STORE_EVENT_USERNAME:
                 trace_line(w, "%c = username %s", m->letter, event->text);

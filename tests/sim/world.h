@@ -5,8 +5,8 @@
  *
  * Everything happens in the order of (time, sequence), in one thread, and every bit of chance comes
  * from one seed: the same seed gives the same world to the last byte. A machine runs the real node
- * and the real store, joined by the five lines that end a turn; each of these lines is a place at
- * which it can be killed. The oracle (oracle.h) watches from outside.
+ * and the real store, joined by the lines that end a turn (machine.c); between any two of them it
+ * can be killed. The oracle (oracle.h) watches from outside.
  *
  * Whatever is found wrong ends the program: world_fail() prints seed and time.
  */
@@ -19,6 +19,8 @@
 #include "tests/lib/fault-vfs.h"
 
 #define MACHINES_MAX 16
+#define BACKUPS_MAX 3
+#define TAPES_MAX 16
 /* Seconds since the epoch at which worlds begin. */
 #define WORLD_EPOCH_USEC (UINT64_C(1767225600) * USEC_PER_SEC)
 
@@ -30,10 +32,11 @@ struct oracle;
 /* Where in its turn a machine is killed. */
 enum crash {
         CRASH_NONE,
-        CRASH_BEFORE_COMMIT, /* applied, not committed */
-        CRASH_AFTER_COMMIT,  /* committed, not published */
-        CRASH_AFTER_EVENTS,  /* published, no effect carried out */
-        CRASH_IN_EFFECTS,    /* only one of the effects carried out */
+        CRASH_BEFORE_COMMIT,  /* applied, not committed */
+        CRASH_AFTER_COMMIT,   /* committed, not published */
+        CRASH_AFTER_EVENTS,   /* published, the node does not know that it was committed */
+        CRASH_BEFORE_EFFECTS, /* it does, no effect carried out */
+        CRASH_IN_EFFECTS,     /* some of the effects carried out */
         N_CRASHES,
 };
 
@@ -48,6 +51,7 @@ struct weather {
         unsigned disk;      /* of turns with changes: the disk fails */
         /* Of events of a connection: what strikes one of its ends just then. */
         unsigned snap_cable, snap_way, snap_power, snap_kill;
+        unsigned snap_wire; /* both ends are reset, at a random byte */
 };
 
 /* A connection as one of its machines sees it. */
@@ -66,6 +70,8 @@ struct end {
         usec_t unacknowledged_usec; /* since when; USEC_INFINITY: nothing is */
         bool is_finishing;          /* CLOSE_FINISH was said */
         usec_t finish_usec;         /* when it has waited long enough */
+        unsigned n_probes;          /* keep-alives without an answer */
+        struct buffer head;         /* the first bytes written, for those who copy them */
 };
 
 struct wire {
@@ -83,6 +89,12 @@ enum manner {
         MANNER_ABSENT,  /* never answers a dial */
         MANNER_SWALLOW, /* reads, and closes when the other side does */
         MANNER_SLAM,    /* closes as soon as something came */
+        MANNER_ROGUE,   /* see impostor.c */
+};
+
+struct backup {
+        struct fault_copy *copy;
+        usec_t time_usec;
 };
 
 struct machine {
@@ -91,9 +103,13 @@ struct machine {
         char letter; /* in the trace */
         char username[USERNAME_SIZE_MAX + 1];
         struct identity identity;
+        bool is_classic;     /* its node gets no identity */
         usec_t renamed_usec; /* when it took another name last */
         struct fault_vfs *disk;
         char disk_name[24];
+        struct backup backups[BACKUPS_MAX];
+        unsigned n_backups;
+        bool was_put_back; /* its disk is not the one that it had when it stopped */
         struct endpoint address;
         struct endpoint former[32]; /* addresses that it had */
         size_t n_former;
@@ -112,7 +128,7 @@ struct machine {
         struct random *random;
         uint64_t life; /* rises with each start */
         uint64_t link_last;
-        uint64_t closed[64]; /* links that ended in this turn */
+        uint64_t closed[256]; /* links that ended in this turn */
         size_t n_closed;
         bool is_dirty;         /* a turn is open */
         bool has_input;        /* the end of the turn is scheduled */
@@ -121,6 +137,28 @@ struct machine {
         enum crash crash_next; /* at the next turn that has changes */
         unsigned n_idle;       /* deadlines that passed in a row and were not moved */
         uint64_t call_last;
+        usec_t resume_usec; /* it stands still until then: its kernel does not */
+        struct list held;   /* of struct held, what it hears of then */
+};
+
+/* Something that a process hears of from its kernel. */
+enum input_type {
+        INPUT_DATAGRAM,
+        INPUT_ACCEPTED,
+        INPUT_CONNECTED,
+        INPUT_RECEIVED,
+        INPUT_ENDED,
+        INPUT_CLOSED,
+};
+
+struct input {
+        enum input_type type;
+        uint64_t link;
+        struct endpoint from;
+        enum dialect dialect;
+        enum link_end how;
+        const void *data;
+        size_t size;
 };
 
 enum event_type {
@@ -130,11 +168,13 @@ enum event_type {
         EVENT_PUMP,
         EVENT_ACKNOWLEDGE,
         EVENT_RESET,
-        EVENT_WATCH,  /* bytes unacknowledged for too long? */
-        EVENT_FINISH, /* CLOSE_FINISH waited long enough? */
+        EVENT_WATCH,      /* bytes unacknowledged for too long? */
+        EVENT_FINISH,     /* CLOSE_FINISH waited long enough? */
+        EVENT_KEEP_ALIVE, /* is the other end still there? */
         EVENT_TURN,
         EVENT_DEADLINE,
         EVENT_LOADED,
+        EVENT_RESUME,
         EVENT_CALL, /* of the program that made the world */
 };
 
@@ -164,6 +204,19 @@ struct world_options {
         bool trace;          /* to standard output too */
         bool keep_trace;     /* for world_trace() */
         bool trace_announcements;
+        /* One of all commits of all machines, counted from 1 (0: none), and what happens there. */
+        uint64_t crash_commit;
+        enum crash crash;
+        bool crash_is_power;
+};
+
+/* Something that was said on the network. */
+struct tape {
+        uint8_t *data;
+        size_t size;
+        struct endpoint from;
+        enum dialect dialect;
+        bool is_answer; /* of a connection: by who was dialled */
 };
 
 struct world {
@@ -171,7 +224,7 @@ struct world {
         struct weather weather;
         struct random *random;
         usec_t now_usec;
-        struct event *heap; /* by time and sequence */
+        struct event **heap; /* by time and sequence */
         size_t n_events, n_allocated;
         uint64_t sequence;
         struct machine machines[MACHINES_MAX];
@@ -180,13 +233,16 @@ struct world {
         struct list wires;
         size_t n_wires;
         uint64_t wire_last;
+        bool records; /* on tape */
+        struct tape calls[TAPES_MAX], datagrams[TAPES_MAX];
+        uint64_t n_calls, n_datagrams;
         struct oracle *oracle;
         struct buffer trace;
         uint64_t trace_hash;
-        uint64_t n_turns, n_steps, n_crashes;
+        uint64_t n_turns, n_commits, n_steps, n_crashes, n_put_back;
 };
 
-/* world.c: clock, machines, turns */
+/* world.c: clock and machines */
 struct world *world_new(const struct world_options *options);
 struct world *world_free(struct world *w);
 DEFINE_CLEANUP(struct world *, world_free)
@@ -198,18 +254,7 @@ struct machine *world_add(struct world *w, const char *username, unsigned lan, u
 /* One that is not ours; nothing runs on it. */
 struct machine *world_add_foreign(
         struct world *w, const char *name, unsigned lan, unsigned host, enum manner manner);
-void machine_start(struct machine *m);
-/* The process dies here and now; its kernel resets what it leaves. */
-void machine_kill(struct machine *m);
-/* All of it: nobody is told. machine_start() gives it power again. */
-void machine_power_off(struct machine *m);
-void machine_set_cable(struct machine *m, bool is_in);
-void machine_move(struct machine *m, unsigned lan, unsigned host);
-struct now machine_now(const struct machine *m);
 struct machine *world_machine_at(struct world *w, const struct endpoint *address);
-
-/* Something was or will be given to the node: its turn is to be ended. Before an input. */
-void machine_begin(struct machine *m);
 
 /* Lives on until @time_usec (since the beginning). */
 void world_run_until(struct world *w, usec_t time_usec);
@@ -218,6 +263,29 @@ void world_run(struct world *w, usec_t span_usec);
 void world_schedule(struct world *w, const struct event *event);
 void world_at(struct world *w, usec_t time_usec, void (*call)(struct world *w, void *userdata),
         void *userdata);
+
+/* machine.c: lives, turns and disks */
+void machine_start(struct machine *m);
+/* The process dies here and now; its kernel resets what it leaves. */
+void machine_kill(struct machine *m);
+/* All of it: nobody is told. machine_start() gives it power again. */
+void machine_power_off(struct machine *m);
+/* The process stands still for a while, or no longer. */
+void machine_pause(struct machine *m, usec_t span_usec);
+void machine_go_on(struct machine *m);
+void machine_set_cable(struct machine *m, bool is_in);
+void machine_move(struct machine *m, unsigned lan, unsigned host);
+struct now machine_now(const struct machine *m);
+/* Copies its disk; the oldest copy may be forgotten. */
+void machine_back_up(struct machine *m);
+/* It is switched off, and @backup becomes its disk; NULL: an empty one does. */
+void machine_put_back(struct machine *m, const struct backup *backup);
+/* Something was or will be given to the node: its turn is to be ended. Before an input. */
+void machine_begin(struct machine *m);
+/* The node hears of it, now or when it goes on. */
+void machine_input(struct machine *m, const struct input *input);
+void machine_event(struct machine *m, struct event *e);
+void machine_done(struct machine *m);
 
 /* Callers; they assert that the answer is @code. */
 void machine_send(
@@ -233,18 +301,31 @@ void network_carry_out(struct machine *m, const struct effect *effect);
 void network_event(struct world *w, struct event *e);
 /* From an address that need not belong to a machine. */
 void world_datagram(struct world *w, enum dialect dialect, const struct endpoint *from,
-        const struct machine *to, const char *data);
+        const struct machine *to, const void *data, size_t size);
 
 /* wire.c */
 struct wire *world_wire(struct world *w, uint64_t number);
 void wire_carry_out(struct machine *m, const struct effect *effect);
 void wire_event(struct world *w, struct event *e);
+/* Both ends hear that it is over, after some more of what was written. */
+void wire_cut(struct world *w, struct wire *wire);
 /* @is_told: its kernel lives, and resets them. */
 void wires_of_process_gone(struct machine *m, bool is_told);
 /* A foreign machine dials from @from (NULL: its own address), writes @data (may be NULL) and, if it
  * is so wished, ends. The number of the wire. */
 uint64_t foreign_dial(struct machine *m, const struct endpoint *from, struct machine *to,
-        const char *data, bool ends);
+        const void *data, size_t size, bool ends);
+void foreign_write(
+        struct world *w, struct wire *wire, struct end *end, const void *data, size_t size);
+void foreign_close(struct world *w, struct wire *wire, struct end *end, bool is_reset);
+
+/* impostor.c */
+void record_datagram(struct world *w, const struct endpoint *from, const struct effect *effect);
+void record_wire(struct world *w, const struct wire *wire);
+/* Something was written to it on a connection. */
+void rogue_received(struct world *w, struct wire *wire, struct end *end);
+/* It does one of the things that it can do; @victim: whose name, id or address it takes. */
+void rogue_act(struct machine *m, struct machine *victim, struct machine *to);
 
 /* trace.c */
 void trace_effect(struct machine *m, const struct effect *effect);
@@ -253,3 +334,8 @@ void trace_line(struct world *w, const char *format, ...) _printf_(2, 3);
 /* All lines so far; valid until the next. */
 const char *world_trace(const struct world *w);
 void world_fail(struct world *w, const char *format, ...) _printf_(2, 3) __attribute__((noreturn));
+
+static inline bool machine_is_paused(const struct machine *m)
+{
+        return m->resume_usec > m->world->now_usec;
+}
