@@ -38,6 +38,33 @@ TEST(announcements_of_a_proven_id_only_give_places)
         fixture_done(&f);
 }
 
+TEST(places_of_ipv4_are_tried_first)
+{
+        struct introduction ece = introduction(1, "Ece");
+        struct endpoint v6;
+        struct fixture f;
+        struct peer *peer;
+
+        ASSERT_OK(endpoint_parse("fe80::1%3", ENDPOINT_PORT_DEFAULT, &v6));
+        ASSERT_OK(fixture_init(&f, NULL));
+        peer = prove(&f, 2, &ece);
+        ASSERT_TRUE(peer_sighted(peer, &v6));
+        ASSERT_FALSE(peer_sighted(peer, &v6));
+        announce(&f, 3, "Ece", ece.id);
+        ASSERT_EQ(peer->whereabouts[0].address[3], 3);
+        ASSERT_EQ(peer->whereabouts[1].address[3], 2);
+        ASSERT_TRUE(endpoint_equal(&peer->whereabouts[2], &v6));
+        /* Where there is no room it takes the last place, and the proven one is left. */
+        announce(&f, 4, "Ece", ece.id);
+        announce(&f, 5, "Ece", ece.id);
+        v6.address[15] = 2;
+        ASSERT_TRUE(peer_sighted(peer, &v6));
+        ASSERT_EQ(peer->whereabouts[0].address[3], 5);
+        ASSERT_EQ(peer->whereabouts[2].address[3], 2);
+        ASSERT_TRUE(endpoint_equal(&peer->whereabouts[3], &v6));
+        fixture_done(&f);
+}
+
 TEST(places_are_tried_in_turn)
 {
         struct introduction ece = introduction(1, "Ece");

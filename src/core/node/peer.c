@@ -357,7 +357,7 @@ bool peers_is_namesake(const struct peers *p, const struct peer *peer)
 
 bool peer_sighted(struct peer *peer, const struct endpoint *at)
 {
-        size_t n;
+        size_t n, first = 0;
 
         for (n = 0; n < WHEREABOUTS_MAX && peer->whereabouts[n].family != ENDPOINT_NONE; n++)
                 if (endpoint_equal(&peer->whereabouts[n], at))
@@ -370,8 +370,12 @@ bool peer_sighted(struct peer *peer, const struct endpoint *at)
                         endpoint_equal(&peer->whereabouts[n], &peer->record.endpoint))
                         peer->whereabouts[n - 1] = peer->whereabouts[n];
         }
-        memmove(&peer->whereabouts[1], &peer->whereabouts[0], n * sizeof peer->whereabouts[0]);
-        peer->whereabouts[0] = *at;
+        while (at->family == ENDPOINT_IPV6 && first < n &&
+                peer->whereabouts[first].family == ENDPOINT_IPV4)
+                first++;
+        memmove(&peer->whereabouts[first + 1], &peer->whereabouts[first],
+                (n - first) * sizeof peer->whereabouts[0]);
+        peer->whereabouts[first] = *at;
         return true;
 }
 

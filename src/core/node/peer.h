@@ -83,8 +83,9 @@ struct peer *peers_bearer(const struct peers *p, const char *name, bool *ret_sev
 struct peer *peers_next_at(
         const struct peers *p, const struct endpoint *e, const struct peer *previous);
 
-/* A native peer was heard here. A new place is tried first, and drives out the last one, but never
- * the one where it was proven. True when it is new. */
+/* A native peer was heard here. A new place is tried first, one of IPv6 after those of IPv4, whose
+ * addresses people know; it drives out the last one, but never the one where it was proven. True
+ * when it is new. */
 bool peer_sighted(struct peer *peer, const struct endpoint *at);
 /* The first of its whereabouts was tried in vain: the others come first now. */
 void peer_missed(struct peer *peer);
