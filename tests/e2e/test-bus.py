@@ -162,7 +162,7 @@ def a_stopped_journal_stops_nobody():
     for i in range(40):
         can.call("SendMessage", "ss", "ece", f"without a journal {i}")
     ece.wait_message("without a journal 39")
-    assert_equal(ece.call("SendMessage", "ss", "can", "answer without a journal")[1], "sent")
+    assert_equal(ece.call("SendMessage", "ss", "can", "answer without a journal")[1], "delivered")
     can.wait_message("answer without a journal")
     got = [m["text"] for m in ece.history() if m["text"].startswith("without a journal")]
     assert_equal(len(got), 40)
