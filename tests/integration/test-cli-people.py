@@ -269,6 +269,17 @@ def the_first_line_proves_the_key():
 
 
 @test
+def whoever_is_meant_by_the_word_is_the_partner():
+    s = service(ROW_BOB, ROW_OTHER_BOB)
+    terminal = Terminal(s.bus, s.directory, "chat", "Bob#k3f7z")
+    terminal.wait(r"^Bob#k3f7z>$")
+    s.emit("UserChanged", "sss", "bob", BOB, "offline")
+    s.emit("UserChanged", "sss", "Bob", OTHER_BOB, "away")
+    terminal.wait(r"Bob is away\nBob#k3f7z>$")
+    assert_not_in("offline", "\n".join(terminal.screen()))
+
+
+@test
 def secure_or_not_is_asked_only_where_it_can_be_chosen():
     s = service(ROW_ECE, ROW_BOB)
     s.cli(input="Chat\nbob\nyes\n/end\nquit\n", check=True)
