@@ -117,7 +117,7 @@ static void print_commands(bool in_shell, FILE *f)
 {
         for (size_t i = 0; i < n_commands; i++)
                 if (!(in_shell && commands[i].not_in_shell))
-                        fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].help);
+                        fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
 }
 
 void command_print_help(FILE *f)
@@ -126,10 +126,10 @@ void command_print_help(FILE *f)
               "Without a command: the interactive shell.\n\n",
                 f);
         print_commands(false, f);
-        fputs("\n  --json       one JSON object per line instead of tables\n"
-              "  --bus=BUS    where the service is (default: system)\n"
-              "  --help       this text; p2pchat help COMMAND tells more\n"
-              "  --version    the version\n\n"
+        fputs("\n  --json        one JSON object per line instead of tables\n"
+              "  --bus=BUS     where the service is (default: system)\n"
+              "  --help        this text; p2pchat help COMMAND tells more\n"
+              "  --version     the version\n\n"
               "Exit status: 0 done, 1 failed, 2 wrong usage, 3 queued but not delivered,\n"
               "4 the service is not there.\n",
                 f);
@@ -270,7 +270,7 @@ int run_help(struct cli *cli, const struct arguments *a)
 
         if (a->n_words == 0 && cli->in_shell) {
                 print_commands(true, stdout);
-                puts("  quit        leave; so does Ctrl-D\n\n"
+                puts("  quit         leave; so does Ctrl-D\n\n"
                      "help COMMAND tells more; chat alone asks for all it needs.");
                 return EXIT_DONE;
         }

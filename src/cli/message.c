@@ -6,6 +6,7 @@
 
 #include "bus/names.h"
 #include "cli/format.h"
+#include "cli/user.h"
 
 /* Security, and what keeps a message from having arrived. */
 static char *security_and_state(const struct bus_message *m)
@@ -32,7 +33,8 @@ int message_add_row(struct columns *c, const struct bus_message *m)
         if (r >= 0)
                 r = columns_add(c, sent ? "SENT" : "RECEIVED", sent ? STYLE_NONE : STYLE_GREEN);
         if (r >= 0)
-                r = columns_add_owned(c, format_escape(m->user, ESCAPE_LINE), STYLE_BOLD);
+                r = columns_add_owned(
+                        c, format_escape(user_of_message(m), ESCAPE_LINE), STYLE_BOLD);
         if (r >= 0)
                 r = columns_add_owned(c, format_escape(m->address, ESCAPE_LINE), STYLE_FAINT);
         if (r >= 0)

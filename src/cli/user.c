@@ -147,6 +147,16 @@ const struct bus_user *user_find(const struct bus_user *rows, size_t n_rows, con
         return several ? NULL : found;
 }
 
+const char *user_of_message(const struct bus_message *m)
+{
+        size_t n = strlen(m->user);
+
+        return strncasecmp(m->conversation, m->user, n) == 0 && m->conversation[n] &&
+                               strchr("#@", m->conversation[n])
+                       ? m->conversation
+                       : m->user;
+}
+
 const char *user_security_phrase(const char *security)
 {
         static const struct {

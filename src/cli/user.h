@@ -32,5 +32,9 @@ char *user_word(const struct bus_user *rows, size_t n_rows, const struct bus_use
 /* The row that @word names, or NULL when none does or several do. */
 const struct bus_user *user_find(const struct bus_user *rows, size_t n_rows, const char *word);
 
+/* Who the other side of a message is: its name, or the word that tells it from the one who is meant
+ * by this name today. Not escaped; lives as long as @m. */
+const char *user_of_message(const struct bus_message *m);
+
 /* What the security of a user means for a chat, as the rest of a sentence "Chat with bob: …". */
 const char *user_security_phrase(const char *security);

@@ -133,6 +133,8 @@ def another_key_gets_nothing_until_a_person_says_so():
     warning = ece.wait_message("it is me")
     word = warning["conversation"]
     assert_equal(word, f"Bob#{other.get('Id')[:4]}")
+    assert_equal([line.split()[3] for line in ece.cli("history").stdout.splitlines()],
+                 ["Bob", "Bob", word])
     terminal.wait(r"p2pchat: warning: .*another key")
     assert_equal([m["text"] for m in other.history() if m["direction"] == "received"], [])
     assert_equal(ece.cli("send", "bob", "again").returncode, 3)

@@ -352,6 +352,29 @@ TEST(who_is_there_is_meant_before_all_who_are_not)
         }
 }
 
+TEST(messages_of_namesakes_are_told_apart)
+{
+        static const struct {
+                const char *user, *conversation, *shown;
+        } cases[] = {
+                { "Bob", "bob", "Bob" },
+                { "Bob", "Bob#k3f7", "Bob#k3f7" },
+                { "Bob", "bob@192.0.2.2", "bob@192.0.2.2" },
+                { "Bob", "Robert", "Bob" },
+                { "Bob", "Bobby#k3f7", "Bob" },
+                { "Bob", "+team", "Bob" },
+                { "Bob", "", "Bob" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                struct bus_message m = message;
+
+                m.user = cases[i].user;
+                m.conversation = cases[i].conversation;
+                ASSERT_STREQ(user_of_message(&m), cases[i].shown);
+        }
+}
+
 TEST(security_is_explained)
 {
         ASSERT_TRUE(strstr(user_security_phrase("verified"), "verified"));
