@@ -105,6 +105,7 @@ struct net {
         size_t n_pipes;
         uint64_t accepted_last;
         struct bytes capture; /* of connections */
+        bool is_deaf;         /* announcements are lost */
         bool is_busy;         /* somebody was told something in this round */
 };
 
@@ -316,7 +317,7 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
                 break;
         case EFFECT_DATAGRAM:
                 net->is_busy = true;
-                for (int i = 0; i < MACHINES_MAX; i++)
+                for (int i = 0; i < MACHINES_MAX && !net->is_deaf; i++)
                         if (i != m->index && net->machines[i].is_up)
                                 NODE_OK(node_datagram(net->machines[i].node, e->datagram.dialect,
                                         &m->address, e->datagram.data, e->datagram.size, net->now));

@@ -462,4 +462,22 @@ TEST(one_address_has_its_share_of_links)
         net_done(&net);
 }
 
+TEST(own_dials_leave_room_for_others)
+{
+        struct machine *ece, *bob;
+
+        begin(&ece, &bob);
+        ece->node->options.links_max = 8;
+        for (int i = 0; i < 7; i++)
+                ASSERT_FALSE(knock(ece, "")->is_closed);
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        net_run(&net);
+        ASSERT_EQ(ece->n_dials, 0);
+        ASSERT_EQ(ece->reply.reply.state, MESSAGE_QUEUED);
+        ASSERT_FALSE(knock(ece, "")->is_closed);
+        net_pass(&net, USEC_PER_MINUTE);
+        assert_received(bob, 1, "one");
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

@@ -403,4 +403,30 @@ TEST(forgetting_takes_back_what_waits)
         net_done(&net);
 }
 
+TEST(who_is_found_by_chance_gets_what_waits)
+{
+        struct machine *ece, *bob, *cem;
+
+        begin(&ece, &bob);
+        cem = net_add(&net, 2, "Cem", 3, true);
+        net_run(&net);
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        ASSERT_OK(machine_send(ece, "Cem", "one"));
+        net_pass(&net, 2 * USEC_PER_SEC);
+        machine_stop(bob);
+        machine_stop(cem);
+        net_run(&net);
+        ASSERT_OK(machine_send(ece, "Cem", "two"));
+        net_pass(&net, USEC_PER_HOUR);
+
+        net.is_deaf = true;
+        cem->address = bob->address;
+        machine_restart(cem);
+        ASSERT_OK(machine_send(ece, "Bob", "two"));
+        net_pass(&net, USEC_PER_SEC / 10);
+        assert_received(cem, 2, "two");
+        ASSERT_EQ(sent(ece, 3)->message.state, MESSAGE_QUEUED);
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

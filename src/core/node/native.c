@@ -154,21 +154,32 @@ static int meet_self(
         return node_warn(n, "Clone", "", sentence);
 }
 
+/* Who was dialled is not there, but @found is: something may wait for that one. */
+static int meet_other(
+        struct node *n, const struct link *link, const struct introduction *found, struct now now)
+{
+        struct peer *peer;
+        int r;
+
+        if (streq(found->id, n->id))
+                return meet_self(n, link, found, now);
+        if (!link->peer)
+                return 0;
+        r = node_found_other(n, link->peer, found, &link->remote, now);
+        peer = peers_by_id(&n->peers, found->id);
+        return r < 0 || !peer ? r : node_deliver(n, peer, now);
+}
+
 static int take_end(struct node *n, struct link *link, enum session_end how, enum goodbye goodbye,
         struct now now)
 {
-        const struct introduction *found = session_peer(link->session);
         int r;
 
         r = tell(n, link, end_word(link, how, goodbye), now);
         if (r == 0)
                 r = node_emit_close(n, link->number, CLOSE_FLUSH);
-        if (r == 0 && how == SESSION_OTHER_ID) {
-                if (streq(found->id, n->id))
-                        r = meet_self(n, link, found, now);
-                else if (link->peer)
-                        r = node_found_other(n, link->peer, found, &link->remote, now);
-        }
+        if (r == 0 && how == SESSION_OTHER_ID)
+                r = meet_other(n, link, session_peer(link->session), now);
         return r < 0 ? r : forget(n, link, now);
 }
 

@@ -123,6 +123,12 @@ int node_dial_native(struct node *n, struct peer *peer, const struct endpoint *t
         return 0;
 }
 
+/* Many dials to who does not answer must not keep others from reaching us. */
+static bool has_room(const struct node *n)
+{
+        return n->links_by_number.n + n->options.links_max / 8 < n->options.links_max;
+}
+
 int node_seek_session(struct node *n, struct peer *peer, struct now now)
 {
         struct native *native;
@@ -145,7 +151,7 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now)
                 n->retry_usec = usec_min(n->retry_usec, usec);
                 return 0;
         }
-        if (n->links_by_number.n >= n->options.links_max)
+        if (!has_room(n))
                 return node_native_rest(n, peer, now);
         if (!is_proven_place(peer, &place))
                 n->unproven_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
@@ -173,8 +179,7 @@ int node_check_clone(struct node *n, const struct endpoint *at, struct now now)
         struct link *link;
 
         if (!n->options.identity || n->is_leaving || now.mono_usec < n->unproven_usec ||
-                n->links_by_number.n >= n->options.links_max ||
-                !ratelimits_allow(&n->clone_checks, at, now.mono_usec))
+                !has_room(n) || !ratelimits_allow(&n->clone_checks, at, now.mono_usec))
                 return 0;
         n->unproven_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
         return node_dial_native(n, NULL, at, now, &link);
