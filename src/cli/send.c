@@ -77,8 +77,7 @@ static int report(struct cli *cli, const char *user, const char *id, const char 
         if (streq(state, "sent") || streq(state, "delivered"))
                 return EXIT_DONE;
         shown = format_escape(user, ESCAPE_LINE);
-        return cli_error(
-                "the message to %s is %s: it will not be sent", shown ? shown : "?", state);
+        return cli_error("the message to %s will not be sent: %s", shown ? shown : "?", state);
 }
 
 int run_send(struct cli *cli, const struct arguments *a)

@@ -138,8 +138,8 @@ def states_of_a_message_have_their_exit_status():
             ("delivered", 0, ""), ("sent", 0, ""),
             ("queued", 3, "connection with bob cannot be established: queued, will be sent when bob "
                           "is back\n"),
-            ("failed", 1, "p2pchat: the message to bob is failed: it will not be sent\n"),
-            ("cancelled", 1, "p2pchat: the message to bob is cancelled: it will not be sent\n")):
+            ("failed", 1, "p2pchat: the message to bob will not be sent: failed\n"),
+            ("cancelled", 1, "p2pchat: the message to bob will not be sent: cancelled\n")):
         s.results["SendMessage"] = ("01J", state)
         done = s.cli("send", "bob", "hi")
         assert_equal((done.returncode, done.stdout, done.stderr),
