@@ -17,12 +17,20 @@ static inline void begin(struct machine **ret_ece, struct machine **ret_bob)
 
 static inline struct row *received(struct machine *m, size_t n)
 {
-        return disk_nth(&m->disk, DIRECTION_RECEIVED, n);
+        struct row *row = disk_nth(&m->disk, DIRECTION_RECEIVED, n);
+
+        if (!row)
+                TEST_FAIL("%s has not received that many", m->name);
+        return row;
 }
 
 static inline struct row *sent(struct machine *m, size_t n)
 {
-        return disk_nth(&m->disk, DIRECTION_SENT, n);
+        struct row *row = disk_nth(&m->disk, DIRECTION_SENT, n);
+
+        if (!row)
+                TEST_FAIL("%s has not sent that many", m->name);
+        return row;
 }
 
 static inline void assert_received(struct machine *m, size_t n, const char *text)
