@@ -280,6 +280,17 @@ static void check_flow(struct machine *m, const struct flow *f)
                         (uintmax_t)f->n_rotations, (uintmax_t)f->n_messages);
 }
 
+/* Marks alone keep doubles away, but from a sender that has forgotten what it sent. */
+static void known(struct machine *m, uint64_t peer)
+{
+        struct oracle *o = m->world->oracle;
+        const struct machine *from = whose_row(m->world, oracle_row(m, peer));
+
+        if (from && o->disk_life[from->index] == 0)
+                world_fail(
+                        m->world, "%c sends %c what it has, without need", from->letter, m->letter);
+}
+
 void oracle_event(struct machine *m, const struct store_event *event)
 {
         switch (event->type) {
@@ -300,7 +311,9 @@ void oracle_event(struct machine *m, const struct store_event *event)
                 return;
         case STORE_EVENT_PRESENCE:
         case STORE_EVENT_USERNAME:
+                return;
         case STORE_EVENT_KNOWN:
+                known(m, event->known.peer);
                 return;
         }
 }

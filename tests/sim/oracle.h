@@ -12,7 +12,8 @@
  *
  * Of what was written in a native conversation, that is to an id (oracle-native.c):
  *   - it comes to the machine that has this id, and to nobody else; never as a classic message
- *   - it is never twice on one disk, whatever was cut, killed or put back
+ *   - it is never twice on one disk, whatever was cut, killed or put back, and only a sender that
+ *     was put back sends again what is there
  *   - it comes in the order of writing, and nothing that waits is overtaken
  *   - when it is said to be delivered it is on the receiver's disk, and stays there
  *   - it never fails
