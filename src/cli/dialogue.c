@@ -372,47 +372,52 @@ static int chat_with(struct dialogue *d, const char *user, const struct bus_send
         return r;
 }
 
-/* "Secure?", and for that the number: questions of the classic protocol. 1, or 0 at the end of
- * input. @ret_number is the caller's. */
-static int ask_classic(struct dialogue *d, struct bus_send_options *options, char **ret_number)
+/* 1, or 0 at the end of input. */
+static int ask_secure(struct dialogue *d, bool *ret)
 {
-        int r;
-
-        while (!options->security) {
+        for (;;) {
                 _cleanup_(freep)
                 char *answer = NULL;
+                int r;
 
                 r = ask(d, "Secure? [yes/no] ", &answer);
                 if (r < 0 || !answer)
                         return r;
-                if (answer[0] == 0 || strcasecmp(answer, "y") == 0 ||
-                        strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "secure") == 0)
-                        options->security = "legacy";
-                else if (strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0 ||
-                         strcasecmp(answer, "plain") == 0)
-                        options->security = "plain";
+                *ret = answer[0] == 0 || strcasecmp(answer, "y") == 0 ||
+                       strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "secure") == 0;
+                if (*ret || strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0 ||
+                        strcasecmp(answer, "plain") == 0)
+                        return 1;
         }
-        while (streq(options->security, "legacy") && !options->number) {
+}
+
+/* The private number of the classic protocol, or NULL for a random one. 1, or 0 at the end of
+ * input. */
+static int ask_number(struct dialogue *d, char **ret)
+{
+        for (;;) {
                 _cleanup_(freep)
                 char *number = NULL;
+                int r;
 
                 r = ask(d, "Your secret number (Enter: random): ", &number);
                 if (r < 0 || !number)
                         return r;
-                if (!number[0])
-                        break;
-                if (strspn(number, "0123456789") == strlen(number))
-                        options->number = *ret_number = TAKE_PTR(number);
+                if (strspn(number, "0123456789") != strlen(number))
+                        continue;
+                *ret = number[0] ? TAKE_PTR(number) : NULL;
+                return 1;
         }
-        return 1;
 }
 
-/* "Chat" without a name. Who has an id is always spoken to in secret: there is nothing to ask. */
+/* "Chat" without a name: the questions of the classic protocol. Who has an id is spoken to
+ * encrypted whatever the answer, and needs no number. */
 static int chat_guided(struct dialogue *d)
 {
         _cleanup_(freep)
         char *user = NULL, *number = NULL, *security = NULL, *id = NULL;
         struct bus_send_options options = { .wait_usec = USEC_INFINITY };
+        bool is_native, is_secure = true;
         int r;
 
         r = ask(d, "Name: ", &user);
@@ -421,10 +426,15 @@ static int chat_guided(struct dialogue *d)
         r = look_up(d, user, &security, &id);
         if (r < 0)
                 return r;
-        if (r == 0 || !id[0]) {
-                r = ask_classic(d, &options, &number);
-                if (r <= 0)
-                        return r;
+        is_native = r > 0 && id[0];
+        r = ask_secure(d, &is_secure);
+        if (r > 0 && !is_native && is_secure)
+                r = ask_number(d, &number);
+        if (r <= 0)
+                return r;
+        if (!is_native) {
+                options.security = is_secure ? "legacy" : "plain";
+                options.number = number;
         }
         (void)chat_with(d, user, &options);
         return 0;

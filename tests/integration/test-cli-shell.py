@@ -114,6 +114,8 @@ def who_has_a_key_is_always_spoken_to_in_secret():
     terminal.enter("Chat")
     terminal.wait(r"^Name:$")
     terminal.enter("bob")
+    terminal.wait(r"^Secure\? \[yes/no\]$")
+    terminal.enter("no")
     terminal.wait(r"^bob: unproven, [\s\S]*^bob>$")
     terminal.enter("secret words")
     assert_equal(bob.wait_message("secret words")["security"], "encrypted")
