@@ -58,6 +58,7 @@ static void populate(struct run *r)
 {
         struct world *w = r->world;
         unsigned n_classic = r->faults & STRIKE_CLASSIC ? (unsigned)below(r, 3) : 0;
+        struct node_options options = { .announce = true, .compat = true, .second = below(r, 2) };
 
         for (unsigned i = 0; i < r->n_nodes; i++) {
                 struct machine *m;
@@ -68,7 +69,7 @@ static void populate(struct run *r)
                         memcpy(r->names[1], r->names[0], sizeof r->names[1]);
                         w->oracle->is_loose = true;
                 }
-                m = world_add(w, r->names[i], 1, ++r->host_last, NULL);
+                m = world_add(w, r->names[i], 1, ++r->host_last, &options);
                 m->is_classic = r->is_classic || (i + n_classic >= r->n_nodes && i > 1);
         }
         if (r->faults & STRIKE_ROGUE) {
@@ -93,6 +94,9 @@ static void settle(struct world *w)
                 world_run(w, 10 * USEC_PER_MINUTE);
         oracle_expect_delivered(w, false);
         world_run(w, 10 * USEC_PER_MINUTE);
+        /* What nobody can have is tried now and then. */
+        for (int i = 0; i < 20 && w->n_wires > 0; i++)
+                world_run(w, 10 * USEC_PER_SEC);
         oracle_expect_quiet(w);
 }
 
