@@ -178,6 +178,7 @@ static int open_archive(struct identity_job *j)
         j->copy_fd = open(j->copy_path, O_RDONLY | O_CLOEXEC);
         if (j->copy_fd < 0 || fstat(j->copy_fd, &st) < 0)
                 return fail_with_errno(j, -errno, "open the copy of the database");
+        (void)unlink(j->copy_path); /* it goes with the descriptor */
         r = secret_read_identity(m->state, identity);
         if (r != 0)
                 return fail_with_errno(j, r < 0 ? r : -EIO, "read the identity of this machine");

@@ -34,6 +34,7 @@ ERROR = "org.example.P2PChat.Error."
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+RESTART_STATUS = 75
 
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -74,7 +75,7 @@ def build_directory(sanitized=None):
 class Bus:
     """A dbus-daemon with an address of its own."""
 
-    def __init__(self):
+    def __init__(self, config=BUS_CONFIG):
         self.directory = tempdir("p2pchat-bus-")
         self.socket = os.path.join(self.directory, "bus")
         self.address = f"unix:path={self.socket}"
@@ -82,7 +83,7 @@ class Bus:
         self.process = None
         self.stderr_path = os.path.join(self.directory, "stderr")
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(BUS_CONFIG.format(path=self.socket))
+            file.write(config.format(path=self.socket))
         on_failure(self._tail)
         self.start()
         defer(self.stop)
@@ -150,6 +151,19 @@ def bus_call(connection, destination, path, interface, member, signature="", *ar
         sentence = error.message.removeprefix(f"GDBus.Error:{name}: ")
         raise BusError(name, sentence) from None
     return list(reply.unpack())
+
+
+def bus_call_with_descriptor(connection, interface, member, fd, timeout=60):
+    """A call whose only argument is a descriptor."""
+    descriptors = Gio.UnixFDList.new()
+    argument = GLib.Variant("(h)", (descriptors.append(fd),))
+    try:
+        connection.call_with_unix_fd_list_sync(
+            NAME, PATH, interface, member, argument, None, Gio.DBusCallFlags.NO_AUTO_START,
+            int(timeout * 1000), descriptors, None)
+    except GLib.Error as error:
+        name = Gio.DBusError.get_remote_error(error) or f"local:{error.domain}:{error.code}"
+        raise BusError(name, error.message.removeprefix(f"GDBus.Error:{name}: ")) from None
 
 
 class Signals:
@@ -362,6 +376,32 @@ class Daemon:
         a{sv} argument are pairs: {"security": ("s", "plain")}."""
         return bus_call(self.connection, NAME, PATH, INTERFACE, member, signature, *args,
                         timeout=timeout)
+
+    def new_identity(self):
+        """Returns the new id; the daemon ends so as to be started again, and is."""
+        id = bus_call(self.connection, NAME, PATH, INTERFACE + ".Identity", "New")[0]
+        self.start_anew()
+        return id
+
+    def export_identity(self, fd):
+        bus_call_with_descriptor(self.connection, INTERFACE + ".Identity", "Export", fd)
+
+    def import_identity(self, fd):
+        """Started again when it has taken the archive."""
+        bus_call_with_descriptor(self.connection, INTERFACE + ".Identity", "Import", fd)
+        self.start_anew()
+
+    def start_anew(self):
+        """It ends by itself, with the status after which systemd starts it again."""
+        status = self.wait_exit()
+        if status != RESTART_STATUS:
+            raise Failure(f"p2pchatd ended with {status} instead of {RESTART_STATUS}")
+        self.start()
+
+    def set_log_level(self, level):
+        bus_call(self.connection, NAME, "/org/freedesktop/LogControl1",
+                 "org.freedesktop.DBus.Properties", "Set", "ssv", "org.freedesktop.LogControl1",
+                 "LogLevel", GLib.Variant("s", level))
 
     def get(self, name):
         """A property."""
