@@ -237,7 +237,7 @@ static void bench_rate(const char *directory, size_t n)
                 receive_all(s, n, groups[i], &next);
                 send_all(s, n, groups[i], &next);
         }
-        /* Last, when the log of the database has grown: making a file longer takes its time. */
+        /* Last, when the log of the database is written over rather than made longer. */
         row("commit", commit_seconds(s, n / 50, &next));
         store_free(s);
         remove_database(path);
