@@ -345,7 +345,8 @@ def an_impostor_gets_nothing():
     mallory.send_hello(7, 1)
     mallory.send_text(1, b"I am Bob")
     row = ece.wait_message("I am Bob")
-    assert_equal((row["conversation"], row["user_id"]), (f"Bob#{mallory.id[:4]}", mallory.id), "row")
+    assert_equal((row["conversation"], row["user_id"]), (f"Bob#{mallory.id[:4]}", mallory.id),
+                 "row")
     kind, user, _ = signals.wait("Warning")
     assert_in(kind, ("Namesake", "KeyChanged"), "kind")
     assert_in(f"#{mallory.id[:4]}", user, "whom the warning names")
