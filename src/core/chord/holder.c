@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Records kept for others, and copies of them when the ring changes */
+#include "core/chord/chord-internal.h"
+
+#define REPAIR_USEC (2 * USEC_PER_SEC) /* after a change: most come in groups */
+#define REACH_MAX 32                   /* mean gaps between a point and its last holder */
+
+static struct holding *holding_of(struct list *i)
+{
+        return container_of(i, struct holding, in_holdings);
+}
+
+static void holding_free(struct chord *c, struct holding *h)
+{
+        list_remove(&h->in_holdings);
+        c->n_holdings--;
+        free(h);
+}
+
+void holder_clear(struct chord *c)
+{
+        list_for_each_safe (i, &c->holdings)
+                holding_free(c, holding_of(i));
+        c->n_repaired_to = 0;
+        c->has_handed_over = false;
+}
+
+/* Might we be among the holders of @key? We know how dense the ring is, not who stands before our
+ * predecessor. */
+static bool may_be_ours(const struct chord *c, const struct ring_id *key)
+{
+        struct ring_id way = ring_distance(key, &c->id);
+
+        return c->state == CHORD_MEMBER &&
+               (c->is_whole || ring_part(&way) < REACH_MAX / ring_size(c));
+}
+
+static struct holding *find_holding(
+        const struct chord *c, const struct ring_id *key, const uint8_t *public_key)
+{
+        list_for_each (i, &c->holdings) {
+                struct holding *h = holding_of(i);
+
+                if (ring_id_equal(&h->key, key) &&
+                        memcmp(h->public_key, public_key, PUBLIC_KEY_SIZE) == 0)
+                        return h;
+        }
+        return NULL;
+}
+
+static bool is_full(const struct chord *c, const struct ring_id *key, const uint8_t *public_key)
+{
+        size_t n_owners = 0, n_of_owner = 0;
+
+        list_for_each (i, &c->holdings) {
+                const struct holding *h = holding_of(i);
+
+                n_owners += h->size > 0 && ring_id_equal(&h->key, key);
+                n_of_owner += memcmp(h->public_key, public_key, PUBLIC_KEY_SIZE) == 0;
+        }
+        return c->n_holdings >= RECORDS_MAX || n_owners >= CHORD_OWNERS_MAX ||
+               n_of_owner >= RECORDS_PER_OWNER_MAX;
+}
+
+static enum stored add(struct chord *c, const struct ring_id *key, const struct record *record,
+        const struct rpc_blob *data, usec_t until_usec)
+{
+        struct holding *h = calloc(1, sizeof *h + data->size);
+
+        if (!h) {
+                c->error = -ENOMEM;
+                return STORED_FULL;
+        }
+        h->key = *key;
+        memcpy(h->public_key, record->public_key, PUBLIC_KEY_SIZE);
+        h->sequence = record->sequence;
+        h->until_usec = until_usec;
+        h->size = data->size;
+        memcpy(h->data, data->data, data->size);
+        list_append(&c->holdings, &h->in_holdings);
+        c->n_holdings++;
+        return STORED_KEPT;
+}
+
+enum stored holder_keep(
+        struct chord *c, const struct ring_id *key, const struct rpc_blob *record, uint32_t ttl_sec)
+{
+        usec_t ttl_usec = usec_min(ttl_sec * USEC_PER_SEC, RECORD_TTL_USEC);
+        struct record r;
+        struct holding *h;
+        int e;
+
+        if (!may_be_ours(c, key) || ttl_sec == 0)
+                return STORED_REFUSED;
+        e = record_decode(record->data, record->size, &r);
+        if (e < 0)
+                c->error = e;
+        if (e != 0 || record_point(&r, key) < 0)
+                return STORED_REFUSED;
+        h = find_holding(c, key, r.public_key);
+        if (h && h->sequence > r.sequence)
+                return STORED_OLD;
+        if (h && h->sequence == r.sequence)
+                return h->size > 0 ? STORED_KEPT : STORED_OLD;
+        if (h)
+                holding_free(c, h);
+        if (is_full(c, key, r.public_key))
+                return STORED_FULL;
+        return add(c, key, &r, record, usec_add(c->now_usec, ttl_usec));
+}
+
+void holder_store(struct chord *c, const struct chord_peer *from, const struct rpc *m)
+{
+        struct rpc reply = { .kind = RPC_STORED, .number = m->number };
+
+        reply.stored = holder_keep(c, &m->target, &m->records[0], m->ttl_sec);
+        chord_send(c, from, &reply);
+}
+
+void holder_fetch(const struct chord *c, const struct ring_id *key, struct rpc *ret)
+{
+        list_for_each (i, &c->holdings) {
+                const struct holding *h = holding_of(i);
+
+                if (h->size > 0 && h->until_usec > c->now_usec && ring_id_equal(&h->key, key) &&
+                        ret->n_records < CHORD_OWNERS_MAX)
+                        ret->records[ret->n_records++] =
+                                (struct rpc_blob){ .data = h->data, .size = h->size };
+        }
+}
+
+static bool is_first_holder(const struct chord *c, const struct ring_id *key)
+{
+        return !c->has_predecessor || ring_between_or_end(&c->predecessor.id, key, &c->id);
+}
+
+/* All records of the owner up to that sequence number; who comes first behind the point tells the
+ * copies that repair has made. */
+void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal)
+{
+        struct rpc tell = { .kind = RPC_WITHDRAW, .records = { *withdrawal }, .n_records = 1 };
+        struct record r;
+        bool is_told = false;
+        int e;
+
+        e = withdrawal_decode(withdrawal->data, withdrawal->size, &r);
+        if (e < 0)
+                c->error = e;
+        if (e != 0)
+                return;
+        list_for_each (i, &c->holdings) {
+                struct holding *h = holding_of(i);
+
+                if (h->size == 0 || h->sequence > r.sequence ||
+                        memcmp(h->public_key, r.public_key, PUBLIC_KEY_SIZE) != 0)
+                        continue;
+                h->size = 0;
+                h->sequence = r.sequence;
+                h->until_usec = usec_add(c->now_usec, RECORD_TTL_USEC);
+                is_told = is_told || is_first_holder(c, &h->key);
+        }
+        /* One more than keep it: somebody may have joined since. */
+        for (size_t i = 0; is_told && i < c->successors.n && i < RECORD_HOLDERS; i++)
+                chord_send(c, &c->successors.peers[i], &tell);
+}
+
+void holder_ring_changed(struct chord *c)
+{
+        if (!list_is_empty(&c->holdings))
+                c->repair_usec = usec_min(c->repair_usec, usec_add(c->now_usec, REPAIR_USEC));
+}
+
+static void send_copy(struct chord *c, const struct holding *h, const struct chord_peer *to)
+{
+        usec_t left = usec_sub(h->until_usec, c->now_usec);
+        struct rpc m = {
+                .kind = RPC_STORE,
+                .target = h->key,
+                .ttl_sec = (uint32_t)((left + USEC_PER_SEC - 1) / USEC_PER_SEC),
+                .records = { { .data = h->data, .size = h->size } },
+                .n_records = 1,
+        };
+
+        chord_send(c, to, &m);
+}
+
+static bool has_repaired(const struct chord *c, const struct ring_id *id)
+{
+        for (size_t i = 0; i < c->n_repaired_to; i++)
+                if (ring_id_equal(&c->repaired_to[i], id))
+                        return true;
+        return false;
+}
+
+/*
+ * What is first here goes to those of the next three who did not get it the last time, or to all of
+ * them when it may be first here only now. What is not first here goes to a new predecessor: that
+ * one may be the first, or another of the four.
+ */
+static void repair_one(struct chord *c, const struct holding *h, bool is_new_predecessor)
+{
+        bool is_first = is_first_holder(c, &h->key);
+
+        for (size_t k = 0; is_first && k < c->successors.n && k < RECORD_HOLDERS - 1; k++)
+                if (is_new_predecessor || !has_repaired(c, &c->successors.peers[k].id))
+                        send_copy(c, h, &c->successors.peers[k]);
+        if (!is_first && is_new_predecessor)
+                send_copy(c, h, &c->predecessor);
+}
+
+void holder_repair(struct chord *c)
+{
+        bool is_new_predecessor =
+                !c->has_handed_over || !ring_id_equal(&c->handed_over_to, &c->predecessor.id);
+
+        c->repair_usec = USEC_INFINITY;
+        if (!c->has_predecessor) {
+                /* Alone there is nobody to help; otherwise one will say so soon. */
+                if (c->successors.n > 0)
+                        holder_ring_changed(c);
+                return;
+        }
+        list_for_each (i, &c->holdings) {
+                const struct holding *h = holding_of(i);
+
+                if (h->size > 0 && h->until_usec > c->now_usec)
+                        repair_one(c, h, is_new_predecessor);
+        }
+        c->handed_over_to = c->predecessor.id;
+        c->has_handed_over = true;
+        c->n_repaired_to = 0;
+        for (size_t k = 0; k < c->successors.n && k < RECORD_HOLDERS - 1; k++)
+                c->repaired_to[c->n_repaired_to++] = c->successors.peers[k].id;
+}
+
+void holder_expire(struct chord *c)
+{
+        list_for_each_safe (i, &c->holdings)
+                if (holding_of(i)->until_usec <= c->now_usec)
+                        holding_free(c, holding_of(i));
+}
+
+/* The list is in the order of arrival, and all live about as long. */
+usec_t holder_deadline(const struct chord *c)
+{
+        struct list *oldest = list_first(&c->holdings);
+
+        return oldest ? usec_add(holding_of(oldest)->until_usec, USEC_PER_SEC) : USEC_INFINITY;
+}
