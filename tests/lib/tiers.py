@@ -369,7 +369,9 @@ class Run:
 
     # The long ones
 
-    def run_long(self):
+    def run_long(self, plain):
+        if self.wanted("sim"):
+            self.run_long_rings(plain)
         if self.wanted("fuzz"):
             self.run_long_fuzz()
         if self.wanted("e2e"):
@@ -384,6 +386,16 @@ class Run:
                 return
             package = [f for f in os.listdir(self.path("deb13")) if f.endswith(".deb")][0]
             self.run_e2e("trixie", "e2e-debian13", self.path("deb13", package))
+
+    def run_long_rings(self, directory):
+        self.title("rings")
+        programs = [(name, ["ring", "--long", name]) for name in
+                    ("paths", "failures", "churn", "merge", "hostile")]
+        programs.append(("histories", ["test-ring-histories", "--long"]))
+        for name, (program, *arguments) in programs:
+            ok = self.command(f"ring-{name}", [
+                os.path.join(directory, "tests", "sim", program), *arguments])
+            self.results.add("sim-long", "ok" if ok else "not ok", f"ring-{name}")
 
     def run_long_fuzz(self):
         if shutil.which("clang") is None:
@@ -448,7 +460,7 @@ class Run:
         if self.wanted("e2e"):
             self.run_e2e()
         if self.options.long:
-            self.run_long()
+            self.run_long(directories["plain"])
 
     def clean(self):
         """Undoes what a test program that was killed may have left, then the directory."""
