@@ -232,6 +232,34 @@ static uint64_t how_many(struct run *r, bool is_native)
         return below(r, 10) == 0 ? below(r, 12) : 1;
 }
 
+static void back_up_now(struct world *w, void *userdata)
+{
+        (void)w;
+        machine_back_up(userdata);
+}
+
+static void put_back_now(struct world *w, void *userdata)
+{
+        struct machine *m = userdata;
+
+        if (m->n_backups > 0)
+                machine_put_back(m, &m->backups[random_below(w->random, m->n_backups)]);
+}
+
+static void send_some(struct run *r, struct machine *m, struct machine *other)
+{
+        struct world *w = r->world;
+        uint64_t n = how_many(r, !m->is_classic && !other->is_classic);
+
+        /* Disks are most interesting while something is on its way. */
+        if (n > 1 && r->faults & STRIKE_BACKUP && below(r, 2) == 0 &&
+                w->now_usec + USEC_PER_SEC < r->end_usec)
+                world_at(w, w->now_usec + below(r, 200 * USEC_PER_MSEC),
+                        below(r, 2) ? back_up_now : put_back_now, below(r, 2) ? m : other);
+        for (; n > 0; n--)
+                send_one(r, m, other);
+}
+
 void tick_user(struct world *w, void *userdata)
 {
         struct run *r = userdata;
@@ -243,9 +271,7 @@ void tick_user(struct world *w, void *userdata)
                 if (r->faults & STRIKE_USER && below(r, 12) == 0)
                         meddle(r, m, other);
                 else
-                        for (uint64_t n = how_many(r, !m->is_classic && !other->is_classic); n > 0;
-                                n--)
-                                send_one(r, m, other);
+                        send_some(r, m, other);
         }
         world_at(w, w->now_usec + below(r, 20 * USEC_PER_SEC), tick_user, r);
 }
