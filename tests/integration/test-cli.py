@@ -553,7 +553,7 @@ def a_shell_on_a_pipe():
     assert_in("no command 'nonsense'", done.stderr)
     bob.wait_message("hello from a pipe")
 
-    done = ece.cli(input="Chat\nbob\nsecret one\nsecret two\n/end\nUsers\n", check=True)
+    done = ece.cli(input="Chat\nbob\nyes\nsecret one\nsecret two\n/end\nUsers\n", check=True)
     assert_in("Bob (Online)", done.stdout)
     assert_equal(bob.wait_message("secret two")["security"], "encrypted")
     done = ece.cli("chat", "bob", input="line one\n\nline two\n/end\nnot sent\n", check=True)
