@@ -283,7 +283,7 @@ static void run_hostile(void)
         static const struct {
                 unsigned liars, mutes;
         } rows[] = { { 0, 0 }, { 5, 5 }, { 10, 10 }, { 0, 30 }, { 20, 0 } };
-        size_t n = 100;
+        size_t n = is_long ? 300 : 100;
 
         printf("%zu nodes, some of which lie about who keeps what, or say nothing\n"
                "liars  mute  lookups right  names found\n",
@@ -303,7 +303,9 @@ static void run_hostile(void)
                         unsigned owner = world_add(&w, NULL);
 
                         world_give_identity(&w, owner);
-                        world_hear(&w, owner, world_any_member(&w));
+                        /* Whoever knows only hostile nodes is lost. */
+                        for (unsigned k = 0; k < 5; k++)
+                                world_hear(&w, owner, world_any_member(&w));
                         (void)snprintf(name, sizeof name, "user-%u", i);
                         world_publish(&w, owner, name);
                         world_join(&w, owner, 0);
@@ -321,7 +323,7 @@ static void run_hostile(void)
                         100 * mean(w.counts.n_right, w.counts.n_lookups),
                         100 * mean(w.counts.n_found, w.counts.n_finds));
                 LIMIT(w.counts.n_finds == 100);
-                LIMIT(w.counts.n_right >= w.counts.n_lookups * 9 / 10);
+                LIMIT(w.counts.n_right >= w.counts.n_lookups * 3 / 4);
                 LIMIT(rows[r].liars > 5 || w.counts.n_found == 100);
                 LIMIT(w.counts.n_found >= (rows[r].liars > 10 ? 93 : 98));
                 world_close(&w);

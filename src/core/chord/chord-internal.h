@@ -228,6 +228,8 @@ void ring_begin(struct chord *c);
 void ring_end(struct chord *c);
 void ring_round(struct chord *c);
 void ring_gone(struct chord *c, const struct ring_id *id);
+/* It did not answer what has nothing to do with its place. */
+void ring_silent(struct chord *c, const struct ring_id *id);
 void ring_state(struct chord *c, const struct ask *a, const struct rpc *m);
 void ring_predecessor_answered(struct chord *c);
 void ring_joined(struct chord *c, const struct chord_peer *peer, const struct rpc *m);

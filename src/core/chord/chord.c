@@ -66,22 +66,25 @@ int chord_hear(struct chord *c, const struct chord_peer *peer, usec_t now_usec)
 
 void chord_ask_failed(struct chord *c, const struct ask *a)
 {
-        if (a->purpose != ASK_LOST)
-                ring_gone(c, &a->peer.id);
         switch (a->purpose) {
         case ASK_LOOKUP:
+                ring_silent(c, &a->peer.id);
                 lookup_ask_failed(c, a);
                 break;
         case ASK_STORE:
+                ring_silent(c, &a->peer.id);
                 owner_stored(c, a, NULL);
                 break;
         case ASK_FETCH:
+                ring_silent(c, &a->peer.id);
                 find_records(c, a, NULL);
                 break;
         case ASK_SUCCESSOR:
         case ASK_NEARER:
         case ASK_PREDECESSOR:
         case ASK_FINGER:
+                ring_gone(c, &a->peer.id);
+                break;
         case ASK_LOST:
                 break;
         }

@@ -79,8 +79,9 @@ struct lookup *lookup_new(struct chord *c, enum lookup_purpose purpose, uint64_t
         l->purpose = purpose;
         l->reference = reference;
         l->target = *target;
-        l->parallel =
-                purpose == LOOKUP_USER || purpose == LOOKUP_FIND ? PARALLEL_USER : PARALLEL_OWN;
+        l->parallel = purpose == LOOKUP_USER || purpose == LOOKUP_FIND || c->state != CHORD_MEMBER
+                              ? PARALLEL_USER
+                              : PARALLEL_OWN;
         l->deadline_usec = usec_add(c->now_usec, CHORD_LOOKUP_USEC);
         c->lookups[c->n_lookups++] = l;
         return l;
@@ -128,13 +129,16 @@ void lookup_add(struct chord *c, struct lookup *l, const struct chord_peer *peer
         l->candidates[i] = (struct candidate){ .peer = *peer, .depth = depth };
 }
 
+/* Who is no member does not know how wide gaps are: it asks everybody it hears of. */
 static bool is_doubtful(
         const struct chord *c, const struct ring_id *claimant, const struct ring_id *successor)
 {
         struct ring_id gap = ring_distance(claimant, successor);
         double n = ring_size(c);
 
-        return c->state == CHORD_MEMBER && n >= SMALL_RING && ring_part(&gap) > GAP_MAX / n;
+        if (c->state != CHORD_MEMBER)
+                return true;
+        return n >= SMALL_RING && ring_part(&gap) > GAP_MAX / n;
 }
 
 static void take_claim(struct chord *c, struct lookup *l, const struct chord_peer *claimant,
@@ -185,10 +189,20 @@ void lookup_seed(struct chord *c, struct lookup *l, int half)
                 take_claim(c, l, &self, &own.successors, 0);
 }
 
+/* Who is no member has only contacts: whom it met on the way can be asked the next time. */
+static void remember_way(struct chord *c, const struct lookup *l)
+{
+        for (size_t i = 0; i < l->n_candidates && i < CHORD_CONTACTS_MAX / 2; i++)
+                if (l->candidates[i].state == CANDIDATE_ANSWERED)
+                        ring_add_contact(c, &l->candidates[i].peer);
+}
+
 static void finish(struct chord *c, struct lookup *l)
 {
         struct chord_effect *e;
 
+        if (c->state != CHORD_MEMBER)
+                remember_way(c, l);
         for (size_t i = 0; i < c->n_lookups; i++)
                 if (c->lookups[i] == l)
                         c->lookups[i] = c->lookups[--c->n_lookups];

@@ -34,7 +34,7 @@ static void look_up_point(struct chord *c, unsigned point)
                 retry(c);
                 return;
         }
-        lookup_seed(c, l, (int)point);
+        lookup_seed(c, l, c->publication.n_failures > 0 ? SEEDS_ALL : (int)point);
         lookup_pump(c, l);
 }
 

@@ -179,14 +179,6 @@ static void checked(struct chord *c, const struct lookup *l)
         lookup_pump(c, over_there);
 }
 
-/* Whom we heard of on the way can be asked the next time. */
-static void remember_way(struct chord *c, const struct lookup *l)
-{
-        for (size_t i = 0; i < l->n_candidates && i < CHORD_CONTACTS_MAX / 2; i++)
-                if (l->candidates[i].state != CANDIDATE_FAILED)
-                        ring_add_contact(c, &l->candidates[i].peer);
-}
-
 void ring_looked_up(struct chord *c, const struct lookup *l)
 {
         bool was_answered = l->n_failed < l->n_asked;
@@ -195,8 +187,6 @@ void ring_looked_up(struct chord *c, const struct lookup *l)
                 c->joins = false;
         if (c->state == CHORD_CLIENT)
                 return;
-        if (c->state == CHORD_JOINING)
-                remember_way(c, l);
         if (l->purpose == LOOKUP_CHECK)
                 checked(c, l);
         else if (l->has_claim)

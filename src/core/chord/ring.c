@@ -451,3 +451,13 @@ void ring_gone(struct chord *c, const struct ring_id *id)
         ring_add_contact(c, &known);
         schedule(c, CHORD_ROUND_USEC);
 }
+
+/* A neighbour is asked in a round whether it is there at all: who keeps its place and says nothing
+ * else is not to tear holes into the ring. */
+void ring_silent(struct chord *c, const struct ring_id *id)
+{
+        if (chord_is_neighbour(c, id))
+                schedule(c, CHORD_ROUND_USEC);
+        else
+                suspect(c, id);
+}
