@@ -206,19 +206,18 @@ TEST(a_sender_that_was_put_back)
                   "[ 25040] a > b (35 bytes)\n"
                   "[ 25050] b = session with Ada: proven\n"
                   "[ 25050] b > a (70 bytes)\n"
-                  "[ 25060] a > b (70 bytes)\n"
-                  "[ 25070] b > a (35 bytes)\n"
-                  "[ 25080] a > b (164 bytes)\n"
-                  "[ 25090] b = received from a: four\n"
-                  "[ 25090] b = received from a: five\n"
-                  "[ 25090] b = received from a: six\n"
-                  "[ 25090] b > a (27 bytes)\n"
-                  "[ 25100] a = delivered\n"
-                  "[ 25100] a = delivered\n"
-                  "[ 25100] a = delivered\n"
-                  "[ 25100] a < delivered\n"
-                  "[ 25100] a < delivered\n"
-                  "[ 25100] a < delivered\n");
+                  "[ 25060] a > b (35 bytes)\n"
+                  "[ 25060] a > b (164 bytes)\n"
+                  "[ 25070] b = received from a: four\n"
+                  "[ 25070] b = received from a: five\n"
+                  "[ 25070] b = received from a: six\n"
+                  "[ 25070] b > a (27 bytes)\n"
+                  "[ 25080] a = delivered\n"
+                  "[ 25080] a = delivered\n"
+                  "[ 25080] a = delivered\n"
+                  "[ 25080] a < delivered\n"
+                  "[ 25080] a < delivered\n"
+                  "[ 25080] a < delivered\n");
 }
 
 /* What waited in the older state was delivered since: Bob knows it. */
@@ -255,12 +254,11 @@ TEST(what_was_queued_before_the_backup_comes_once)
                   "[ 30050] b > a (20 bytes)\n"
                   "[ 30050] b > a close\n"
                   "[ 30050] b > a (70 bytes)\n"
-                  "[ 30060] a > b (70 bytes)\n"
-                  "[ 30070] b > a (35 bytes)\n"
-                  "[ 30080] a > b (54 bytes)\n"
-                  "[ 30090] b = number 1 was here already\n"
-                  "[ 30090] b > a (55 bytes)\n"
-                  "[ 30100] a = delivered\n");
+                  "[ 30060] a > b (35 bytes)\n"
+                  "[ 30060] a > b (54 bytes)\n"
+                  "[ 30070] b = number 1 was here already\n"
+                  "[ 30070] b > a (55 bytes)\n"
+                  "[ 30080] a = delivered\n");
 }
 
 /* Somebody else has the address now, and says that he has the id, too. */

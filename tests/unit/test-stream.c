@@ -160,6 +160,39 @@ TEST(sender_was_restored)
         stream_out_done(&o);
 }
 
+/* Otherwise two pasts of a sender could give one number to two messages, and a receiver that knows
+ * only one of them would take it for the other. */
+TEST(numbers_of_a_stream_are_given_by_one_process)
+{
+        struct stream_out o;
+        struct ulid b = id_of('b'), c = id_of('c');
+
+        letter_of(0);
+        stream_out_init(&o, dice);
+        stream_out_restore(&o, 7000, 3, 4);
+        add(&o, "x");
+        stream_out_open(&o);
+        ASSERT_NE(o.stream, 7000);
+        ASSERT_STREQ(out_turn(&o), "stream A | hello(A, 1)");
+        stream_out_done(&o);
+
+        /* What has a number already: the receiver says first whether it has it. */
+        letter_of(0);
+        stream_out_init(&o, dice);
+        stream_out_restore(&o, 7000, 3, 2);
+        ASSERT_OK(stream_out_add(&o, &b, 10, 2));
+        ASSERT_OK(stream_out_add(&o, &c, 10, 3));
+        add(&o, "x");
+        stream_out_open(&o);
+        ASSERT_STREQ(out_turn(&o), "| hello(A, 2)");
+        ASSERT_OK(resume(&o, 7000, 2));
+        ASSERT_NE(o.stream, 7000);
+        ASSERT_STREQ(out_turn(&o), "b delivered stream B | hello(B, 1)");
+        ASSERT_OK(resume(&o, o.stream, 0));
+        ASSERT_STREQ(out_turn(&o), "c=1 x=2 | load(c) load(x)");
+        stream_out_done(&o);
+}
+
 TEST(sender_cancels)
 {
         struct stream_out o;

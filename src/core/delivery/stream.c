@@ -53,6 +53,7 @@ void stream_out_restore(struct stream_out *o, uint64_t stream, uint64_t given, u
         o->stream = stream;
         o->given = o->given_told = given;
         o->oldest = oldest;
+        o->is_restored = true;
 }
 
 /* From the end: what is asked for is mostly near it. NULL: that number was settled or cancelled. */
@@ -167,6 +168,7 @@ static void begin_stream(struct stream_out *o)
                 o->stream = random_u64(o->random);
         while (o->stream == 0);
         o->is_fresh = true;
+        o->is_restored = false;
         o->tell_stream = true;
         o->given = o->given_told = 0;
         o->oldest = 1;
@@ -186,7 +188,7 @@ void stream_out_open(struct stream_out *o)
         o->state = STREAM_OUT_HELLO;
         o->is_fresh = false;
         o->tell_reopen = false;
-        if (o->stream == 0)
+        if (o->stream == 0 || (o->is_restored && list_is_empty(&o->numbered)))
                 begin_stream(o);
 }
 
@@ -224,7 +226,7 @@ static int receive_resume(struct stream_out *o, uint64_t stream, uint64_t mark)
                 return 0;
         }
         settle_up_to(o, mark);
-        if (!has_all_from(o, mark + 1)) {
+        if (o->is_restored || !has_all_from(o, mark + 1)) {
                 begin_stream(o);
                 o->state = STREAM_OUT_HELLO;
                 return 0;

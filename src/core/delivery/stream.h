@@ -40,6 +40,12 @@
  * already it knows by its ULID. So REFUSED_KNOWN_ID, from a receiver that keeps ULIDs apart by
  * sender, says that this very message is there: it is delivered.
  *
+ * And once in the life of a process: numbers of one stream are given by one process only. Otherwise
+ * a sender that was put back, and then met a receiver that had lost its store and so could not
+ * tell, would go on in the old stream; and a receiver put back to a state in which it knows that
+ * stream further would take the new numbers for the old ones. What has a number is settled in the
+ * old stream first.
+ *
  * Only the receiver's word makes a number settled: the oldest that the sender tells may be one that
  * was cancelled. If hello let the mark rise over it, and the sender were then put back to before
  * the cancelling, it would take the mark for the message's arrival. Too low an oldest does no harm,
@@ -128,7 +134,8 @@ struct stream_out {
         uint64_t given_told;         /* likewise: numbers above it */
         struct queued_message *told; /* the last settled one, freed by the next call */
         enum stream_out_state state;
-        bool is_fresh; /* the stream was chosen in this session */
+        bool is_fresh;    /* the stream was chosen in this session */
+        bool is_restored; /* the stream is that of an earlier process: no number is given in it */
         bool tell_reopen;
         uint64_t asked, sent; /* highest number in this session */
 };
