@@ -280,10 +280,13 @@ def whoever_is_meant_by_the_word_is_the_partner():
 
 
 @test
-def secure_or_not_is_asked_only_where_it_can_be_chosen():
+def secure_or_not_counts_only_where_it_can_be_chosen():
     s = service(ROW_ECE, ROW_BOB)
-    s.cli(input="Chat\nbob\nyes\n/end\nquit\n", check=True)
-    assert_equal([a for m, a in s.calls if m.startswith("SendMessage")], [("bob", "yes", {})])
+    for answer in ("yes", "no"):
+        s.calls.clear()
+        s.cli(input=f"Chat\nbob\n{answer}\nhello\n/end\nquit\n", check=True)
+        assert_equal([a for m, a in s.calls if m.startswith("SendMessage")],
+                     [("bob", "hello", {})])
     s.calls.clear()
     s.cli(input="Chat\nEce\nyes\n13\nhello\n/end\nquit\n", check=True)
     assert_equal([a for m, a in s.calls if m.startswith("SendMessage")],
