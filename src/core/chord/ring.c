@@ -326,6 +326,15 @@ void ring_state(struct chord *c, const struct ask *a, const struct rpc *m)
 
         if (c->state == CHORD_CLIENT || (!is_first && !ring_is_nearer_successor(c, &a->peer.id)))
                 return;
+        /* A newcomer who does not know of another would skip it. */
+        if (c->state == CHORD_JOINING && m->has_predecessor &&
+                ring_is_nearer_successor(c, &m->peer.id) &&
+                ring_between(&c->id, &m->peer.id, &a->peer.id) &&
+                !ring_is_suspect(c, &m->peer.id)) {
+                c->ahead = m->peer.id;
+                ring_ask_nearer(c, &m->peer);
+                return;
+        }
         if (c->state == CHORD_JOINING)
                 ring_become_member(c);
         adopt(c, &a->peer, m);
