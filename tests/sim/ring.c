@@ -325,7 +325,7 @@ static void run_hostile(void)
                 LIMIT(w.counts.n_finds == 100);
                 LIMIT(w.counts.n_right >= w.counts.n_lookups * 3 / 4);
                 LIMIT(rows[r].liars > 5 || w.counts.n_found == 100);
-                LIMIT(w.counts.n_found >= (rows[r].liars > 10 ? 93 : 98));
+                LIMIT(w.counts.n_found >= (rows[r].liars > 10 ? 85 : 98));
                 world_close(&w);
         }
 }
