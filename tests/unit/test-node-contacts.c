@@ -162,6 +162,24 @@ TEST(another_key_under_the_name_of_an_absent_contact)
         fixture_done(&f);
 }
 
+/* Namesakes are made at will, so they must not use up what may be said about keys. */
+TEST(namesakes_hide_no_changed_key)
+{
+        struct introduction ece = introduction(1, "Ece"), again = introduction(2, "Ece");
+        struct fixture f;
+        struct peer *other;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        prove_contact(&f, 2, &ece);
+        pass(&f, 20 * USEC_PER_SEC);
+        for (unsigned i = 0; i < 20; i++)
+                announce(&f, 10 + i, "Ece", introduction(10 + i, "Ece").id);
+        fixture_drain(&f);
+        other = prove(&f, 3, &again);
+        assert_key_changed(&f, fixture_warning(&f), other);
+        fixture_done(&f);
+}
+
 /* Its name is not asked for: it is there, and the contact is not. */
 TEST(another_key_where_a_contact_was_dialled)
 {

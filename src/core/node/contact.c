@@ -60,7 +60,7 @@ static int warn_key(struct node *n, const struct peer *contact, struct peer *pee
         const char *name = peer_name(contact);
 
         if (peer->is_key_told || peer->record.blocked ||
-                !ratelimit_allow(&n->name_warnings, now.mono_usec))
+                !ratelimit_allow(&n->key_warnings, now.mono_usec))
                 return 0;
         peer->is_key_told = true;
         node_word(n, peer->record.number, NULL, NULL, now, word);

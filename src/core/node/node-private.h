@@ -143,6 +143,7 @@ struct node {
         struct ratelimit text_warnings;
         struct ratelimit name_warnings;
 };
+        struct ratelimit key_warnings;
 
 /* hear.c */
 int node_announce(struct node *n, struct now now);

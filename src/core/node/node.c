@@ -69,7 +69,7 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         n->retry_usec = USEC_INFINITY;
         n->save_usec = usec_add(now.mono_usec, SAVE_INTERVAL_USEC);
         n->limit_warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
-        n->text_warnings = n->name_warnings = n->limit_warnings;
+        n->text_warnings = n->name_warnings = n->key_warnings = n->limit_warnings;
         memcpy(n->username, options->username, strlen(options->username) + 1);
         if (options->identity)
                 memcpy(n->id, options->identity->id, sizeof n->id);
