@@ -379,6 +379,24 @@ def a_copied_ulid():
 
 
 # The wire
+# Room
+
+@test
+def many_keys_leave_room_for_contacts():
+    """Who has many keys and addresses cannot take all links with them."""
+    ece, bob = start(ECE, "Ece", "[Link]\nMaxLinks=8\n"), start(BOB, "Bob")
+    ece.wait_user("Bob")
+    deliver(ece, "bob", "hello")
+    ece.call("EndSession", "s", "bob")
+    strangers = [proven(ECE, f"127.63.4.{i + 1}", name=f"S{i}") for i in range(6)]
+    for stranger in strangers:
+        wait_frame(stranger, RESUME)
+    late = proven(ECE, "127.63.4.7", name="Late")
+    assert_equal(frames_until_the_end(late)[-1][0], GOODBYE)
+    deliver(bob, "ece", "there is room")
+    assert_equal(ece.call("GetStatus")[0]["sessions"], 7)
+
+
 
 class Recorder:
     """A socket that remembers what went out."""

@@ -227,6 +227,27 @@ static int begin(struct node *n, struct native *native, bool is_heir, struct now
         return r < 0 ? r : node_streams_open(n, native, now);
 }
 
+/*
+ * A key costs nothing, and addresses little: whoever has many could take all links. So of those
+ * that others opened a fourth is left for contacts, and for who is on the way to prove that he is
+ * one.
+ */
+static bool is_one_too_many(const struct node *n, const struct link *link, const struct peer *peer)
+{
+        size_t count = 0;
+
+        if (session_role(link->session) == SESSION_DIALLER || peer_is_contact(peer) ||
+                (peer->native && peer->native->link != 0))
+                return false;
+        list_for_each (i, &n->links) {
+                struct link *other = container_of(i, struct link, list);
+
+                count += other->is_proven && session_role(other->session) == SESSION_RESPONDER &&
+                         !peer_is_contact(other->peer);
+        }
+        return count >= n->options.links_max - n->options.links_max / 4;
+}
+
 static int take_proven(
         struct node *n, struct link *link, const struct introduction *who, struct now now)
 {
@@ -248,7 +269,7 @@ static int take_proven(
         n->is_proving = true;
         r = node_take_proof(n, who, &link->remote, now, &peer);
         n->is_proving = false;
-        if (r > 0)
+        if (r > 0 || (r == 0 && is_one_too_many(n, link, peer)))
                 return turn_away(n, link, "no-room", now);
         if (r == 0)
                 r = node_get_native(n, peer, &native);
