@@ -184,10 +184,11 @@ def a_downgrade():
     ece, bob = met()
     bob.stop()
     listener = Listener(BOB)
+    say(ECE, BOB, username="Bob", ip=BOB, port=6001)
+    wait_for(lambda: len(ece.users()) == 2, SECONDS, "the classic program to be heard")
     for text, options in (("in secret", {}), ("in clear", {"security": ("s", "plain")})):
         options["wait-usec"] = ("t", 0)
         assert_equal(ece.call("SendMessageFull", "ssa{sv}", "bob", text, options)[1], "queued")
-    say(ECE, BOB, username="Bob", ip=BOB, port=6001)
     sock = listener.accept()
     sock.sendall(b'{"key":"5"}')
     got = rest_of(sock)
@@ -378,7 +379,6 @@ def a_copied_ulid():
     assert_equal(texts(ece), ["the end", "of Cem", "of Eve"])
 
 
-# The wire
 # Room
 
 @test
@@ -397,6 +397,7 @@ def many_keys_leave_room_for_contacts():
     assert_equal(ece.call("GetStatus")[0]["sessions"], 7)
 
 
+# The wire
 
 class Recorder:
     """A socket that remembers what went out."""

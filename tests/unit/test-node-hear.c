@@ -68,20 +68,27 @@ TEST(places_of_ipv4_are_tried_first)
 TEST(places_are_tried_in_turn)
 {
         struct introduction ece = introduction(1, "Ece");
+        struct endpoint place;
         struct fixture f;
         struct peer *peer;
 
         ASSERT_OK(fixture_init(&f, NULL));
         peer = prove(&f, 2, &ece);
-        peer_missed(peer);
+        peer_missed(peer, &peer->whereabouts[0]);
         ASSERT_EQ(peer->whereabouts[0].address[3], 2);
         announce(&f, 3, "Ece", ece.id);
         announce(&f, 4, "Ece", ece.id);
         announce(&f, 3, "Ece", ece.id);
         for (unsigned i = 0; i < 6; i++) {
                 ASSERT_EQ(peer->whereabouts[0].address[3], 4 - i % 3);
-                peer_missed(peer);
+                peer_missed(peer, &peer->whereabouts[0]);
         }
+        /* Heard elsewhere meanwhile, it is tried there first. */
+        place = peer->whereabouts[0];
+        announce(&f, 5, "Ece", ece.id);
+        peer_missed(peer, &place);
+        ASSERT_EQ(peer->whereabouts[0].address[3], 5);
+        ASSERT_TRUE(endpoint_equal(&peer->whereabouts[3], &place));
         fixture_done(&f);
 }
 
@@ -149,6 +156,29 @@ TEST(ids_of_one_address_are_limited)
         announce(&f, 2, "one", OTHER_ID);
         ASSERT_EQ(find(&f, "one")->record.endpoint.address[3], 3);
         ASSERT_EQ(find(&f, "one")->whereabouts[0].address[3], 2);
+        fixture_done(&f);
+}
+
+TEST(who_left_no_trace_makes_room_at_an_address)
+{
+        struct fixture f;
+        struct change c;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        for (unsigned i = 0; i < PEERS_PER_ADDRESS_MAX; i++) {
+                struct introduction who = introduction(i + 1, "many");
+
+                announce(&f, 2, "many", who.id);
+                fixture_pass(&f, USEC_PER_SEC / 10);
+        }
+        announce(&f, 2, "late", NULL);
+        ASSERT_NULL(find(&f, "late"));
+        pass(&f, 2 * USEC_PER_HOUR);
+        fixture_drain(&f);
+        announce(&f, 2, "late", NULL);
+        ASSERT_TRUE(fixture_change(&f, CHANGE_PEER_GONE, &c));
+        ASSERT_EQ(c.number, 1); /* who was not heard for longest */
+        ASSERT_NOT_NULL(find(&f, "late"));
         fixture_done(&f);
 }
 

@@ -206,6 +206,109 @@ TEST(unproven_places_are_dialled_one_a_second)
         net_done(&net);
 }
 
+/* Announced by whoever sends from @at. */
+static void forge(struct machine *m, struct endpoint at, const char *name, const char *id)
+{
+        char data[256];
+
+        (void)snprintf(data, sizeof data, "{\"username\": \"%s\", \"id\": \"%s\"}", name, id);
+        ASSERT_OK(node_datagram(m->node, DIALECT_CLASSIC, &at, data, strlen(data), net.now));
+}
+
+/* Always a new place, heard later than the one where he is. */
+TEST(forged_places_hide_nobody)
+{
+        struct machine *ece, *bob;
+        uint8_t i = 1;
+
+        begin(&ece, &bob);
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        net_run(&net);
+        ASSERT_OK(node_end_session(ece->node, "Bob", net.now, NULL));
+        net_run(&net);
+        net.is_deaf = true;
+        for (; i < 5; i++)
+                forge(ece, endpoint_ipv4(10, 0, 1, i, 5000), "Bob", bob->identity.id);
+        ASSERT_OK(machine_send(ece, "Bob", "two"));
+        for (; i < 30; i++) {
+                forge(ece, endpoint_ipv4(10, 0, 1, i, 5000), "Bob", bob->identity.id);
+                net_pass(&net, USEC_PER_SEC / 2);
+        }
+        assert_received(bob, 2, "two");
+        net_done(&net);
+}
+
+/* Somebody has announced many in the name of his address before he came. */
+TEST(forged_neighbours_take_no_room_from_who_proves_himself)
+{
+        struct endpoint at = endpoint_ipv4(10, 0, 0, 2, 5000);
+        struct machine *ece, *bob;
+        char id[ID_STRING_SIZE];
+
+        for (int is_full = 0; is_full < 2; is_full++) {
+                net_init(&net);
+                ece = net_add(&net, 0, "Ece", 1, true);
+                net_run(&net);
+                for (unsigned i = 0; i < PEERS_PER_ADDRESS_MAX; i++) {
+                        base32_encode(&(uint8_t[16]){ (uint8_t)i }, 16, id);
+                        at.address[3] = (uint8_t)(is_full ? 100 + i : 2);
+                        forge(ece, at, "many", id);
+                        net_pass(&net, USEC_PER_SEC / 10);
+                }
+                if (is_full)
+                        ece->node->peers.n_max = PEERS_PER_ADDRESS_MAX;
+                bob = net_add(&net, 1, "Bob", 2, true);
+                net_pass(&net, 10 * USEC_PER_SEC);
+                ASSERT_NULL(peers_by_id(&ece->node->peers, bob->identity.id));
+                ASSERT_OK(machine_send(bob, "Ece", "one"));
+                net_run(&net);
+                assert_received(ece, 1, "one");
+                ASSERT_EQ(ece->node->peers.by_number.n, PEERS_PER_ADDRESS_MAX);
+                net_done(&net);
+        }
+}
+
+/* Nor does it delay others that our own id is announced. */
+TEST(forged_copies_of_us_are_not_looked_for_in_place_of_others)
+{
+        struct machine *ece, *bob;
+
+        begin(&ece, &bob);
+        forge(ece, endpoint_ipv4(10, 0, 1, 1, 5000), "Ece", ece->identity.id);
+        forge(ece, endpoint_ipv4(10, 0, 1, 2, 5000), "Ece", ece->identity.id);
+        net_run(&net);
+        ASSERT_EQ(ece->n_dials, 1);
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        net_run(&net);
+        assert_received(bob, 1, "one");
+        net_done(&net);
+}
+
+/* What waits for a classic namesake of a contact is not for whoever bears that name, too. */
+TEST(a_namesake_inherits_nothing)
+{
+        struct machine *ece, *bob, *old, *eve;
+
+        begin(&ece, &bob);
+        ASSERT_OK(machine_send(ece, "Bob", "one"));
+        old = net_add(&net, 2, "Bob", 3, false);
+        net_run(&net);
+        machine_stop(old);
+        net_pass(&net, USEC_PER_HOUR);
+        ASSERT_OK(machine_send(ece, "Bob@10.0.0.3", "for the old one"));
+        eve = net_add(&net, 3, "Bob", 4, true);
+        net_run(&net);
+        ASSERT_OK(machine_send(eve, "Ece", "hello"));
+        net_pass(&net, USEC_PER_MINUTE);
+        assert_received(ece, 1, "hello");
+        ASSERT_EQ(disk_count(&eve->disk, DIRECTION_RECEIVED), 0);
+        assert_received(bob, 1, "one");
+        machine_restart(old);
+        net_pass(&net, USEC_PER_MINUTE);
+        assert_received(old, 1, "for the old one");
+        net_done(&net);
+}
+
 TEST(a_lost_store_doubles_nothing)
 {
         struct machine *ece, *bob;

@@ -167,19 +167,22 @@ static int warn_no_room(struct node *n, const struct peer_record *record, struct
         return node_warn(n, "Limit", "", sentence);
 }
 
-/* If need be in the place of somebody who left no trace. */
+/* If need be in the place of somebody who left no trace. Who has proven who he is need not wait
+ * until that one is gone, for announcements of anybody from anywhere are made at will. */
 static int add_or_evict(
         struct node *n, const struct peer_record *record, struct now now, struct peer **ret)
 {
+        const struct endpoint *at = NULL;
         uint64_t gone;
         int r;
 
         r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
-        if (r != -ENOBUFS || n->peers.by_number.n < n->peers.n_max ||
-                !peers_has_place(&n->peers, &record->endpoint))
+        if (r != -ENOBUFS)
                 return r;
+        if (!peers_has_place(&n->peers, &record->endpoint))
+                at = &record->endpoint;
         node_release_natives(n);
-        r = peers_evict(&n->peers, &gone);
+        r = peers_evict(&n->peers, at, n->is_proving, &gone);
         if (r < 0)
                 return r;
         r = agenda_add_change(

@@ -221,7 +221,7 @@ static int begin(struct node *n, struct native *native, bool is_heir, struct now
         peer->record.heard_usec = now.real_usec;
         peer->is_new = false;
         peer_touch(&n->peers, peer);
-        r = node_inherit(n, peer, is_heir, now);
+        r = node_inherit(n, peer, is_heir && !peers_is_namesake(&n->peers, peer), now);
         if (r == 0)
                 r = tell(n, node_link(n, native->link), "proven", now);
         return r < 0 ? r : node_streams_open(n, native, now);

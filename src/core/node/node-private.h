@@ -126,6 +126,7 @@ struct node {
         struct list natives, moved;
         size_t n_sessions;               /* proven ones */
         usec_t unproven_usec;            /* no dial to an unproven place before */
+        usec_t clone_usec;               /* nor to who announces our id */
         struct ratelimit handshakes;     /* that others begin, in all */
         struct ratelimits handshakes_at; /* and from each address */
         struct ratelimits clone_checks;  /* of addresses that announce our id */
@@ -142,8 +143,8 @@ struct node {
         struct ratelimit limit_warnings; /* one kind must not hide the other */
         struct ratelimit text_warnings;
         struct ratelimit name_warnings;
-};
         struct ratelimit key_warnings;
+};
 
 /* hear.c */
 int node_announce(struct node *n, struct now now);

@@ -169,9 +169,21 @@ static bool is_traceless(const struct peer *peer)
                !peer->native;
 }
 
-int peers_evict(struct peers *p, uint64_t *ret_number)
+static struct peer *traceless_at(
+        const struct peers *p, const struct endpoint *at, bool even_present)
 {
-        struct list *head = &p->discovery->by_age[PRESENCE_OFFLINE][NEIGHBOUR_CLASSIC];
+        struct peer *found = NULL;
+
+        for (struct peer *i = peers_next_at(p, at, NULL); i; i = peers_next_at(p, at, i))
+                if (is_traceless(i) && (even_present || !peer_is_present(i)) &&
+                        (!found || i->neighbour.heard_usec < found->neighbour.heard_usec))
+                        found = i;
+        return found;
+}
+
+static struct peer *traceless_among(struct peers *p, enum presence presence)
+{
+        struct list *head = &p->discovery->by_age[presence][NEIGHBOUR_CLASSIC];
         size_t n = 0;
 
         list_for_each_safe (i, head) {
@@ -180,17 +192,35 @@ int peers_evict(struct peers *p, uint64_t *ret_number)
 
                 if (++n > EVICT_SCAN_MAX)
                         break;
-                if (!is_traceless(peer)) {
-                        /* It stays; look at others first the next time. */
-                        list_remove(i);
-                        list_append(head, i);
+                if (is_traceless(peer))
+                        return peer;
+                if (presence != PRESENCE_OFFLINE)
                         continue;
-                }
-                *ret_number = peer->record.number;
-                peer_free(p, peer);
-                return 0;
+                /* It stays; look at others first the next time. */
+                list_remove(i);
+                list_append(head, i);
         }
-        return -ENOBUFS;
+        return NULL;
+}
+
+int peers_evict(struct peers *p, const struct endpoint *at, bool even_present, uint64_t *ret_number)
+{
+        struct peer *peer;
+
+        if (at) {
+                peer = traceless_at(p, at, even_present);
+        } else {
+                peer = traceless_among(p, PRESENCE_OFFLINE);
+                if (!peer && even_present)
+                        peer = traceless_among(p, PRESENCE_AWAY);
+                if (!peer && even_present)
+                        peer = traceless_among(p, PRESENCE_ONLINE);
+        }
+        if (!peer)
+                return -ENOBUFS;
+        *ret_number = peer->record.number;
+        peer_free(p, peer);
+        return 0;
 }
 
 int peers_rename(struct peers *p, struct peer *peer, const char *name)
@@ -379,14 +409,16 @@ bool peer_sighted(struct peer *peer, const struct endpoint *at)
         return true;
 }
 
-void peer_missed(struct peer *peer)
+void peer_missed(struct peer *peer, const struct endpoint *at)
 {
-        struct endpoint first = peer->whereabouts[0];
-        size_t n;
+        const struct endpoint missed = *at;
+        size_t n = 0, n_kept = 0;
 
-        for (n = 1; n < WHEREABOUTS_MAX && peer->whereabouts[n].family != ENDPOINT_NONE; n++)
-                peer->whereabouts[n - 1] = peer->whereabouts[n];
-        peer->whereabouts[n - 1] = first;
+        for (; n < WHEREABOUTS_MAX && peer->whereabouts[n].family != ENDPOINT_NONE; n++)
+                if (!endpoint_equal(&peer->whereabouts[n], &missed))
+                        peer->whereabouts[n_kept++] = peer->whereabouts[n];
+        if (n_kept < n)
+                peer->whereabouts[n_kept] = missed;
 }
 
 enum security peer_security(const struct peer *peer)

@@ -58,9 +58,10 @@ void peers_done(struct peers *p);
  * of this id, or -ENOBUFS when there is no room: in the table, or for one more at this address. */
 int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_usec, usec_t now_usec,
         struct peer **ret);
-/* Makes room by forgetting somebody unheard for long who left no trace. 0 and its number, or
- * -ENOBUFS. */
-int peers_evict(struct peers *p, uint64_t *ret_number);
+/* Makes room, at an address when @at is not NULL, by forgetting somebody unheard for long who left
+ * no trace; with @even_present also one who is here. 0 and its number, or -ENOBUFS. */
+int peers_evict(
+        struct peers *p, const struct endpoint *at, bool even_present, uint64_t *ret_number);
 /* Gives @peer another name: a classic one none that another classic peer of its address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
 /* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
@@ -87,8 +88,8 @@ struct peer *peers_next_at(
  * addresses people know; it drives out the last one, but never the one where it was proven. True
  * when it is new. */
 bool peer_sighted(struct peer *peer, const struct endpoint *at);
-/* The first of its whereabouts was tried in vain: the others come first now. */
-void peer_missed(struct peer *peer);
+/* One of its whereabouts was tried in vain: the others come first now. */
+void peer_missed(struct peer *peer, const struct endpoint *at);
 
 /* The native peer that a classic one turned out to be, or NULL. */
 struct peer *peers_successor(const struct peers *p, const struct peer *peer);

@@ -52,7 +52,8 @@ void node_release_natives(struct node *n)
         }
 }
 
-/* In a round it is sought where it was heard, latest first, then where it was proven last. */
+/* In a round it is sought where it was heard, latest first. Anybody can make it heard anywhere, and
+ * often; so where it was proven last is the second place at the latest. */
 static size_t count_sighted(const struct peer *peer)
 {
         size_t n = 0;
@@ -74,8 +75,12 @@ static size_t count_places(const struct peer *peer)
 
 static struct endpoint next_place(const struct peer *peer)
 {
-        return peer->native->n_tried < count_sighted(peer) ? peer->whereabouts[0]
-                                                           : peer->record.endpoint;
+        const struct native *native = peer->native;
+        bool is_second = native->n_tried == 1 && peer->record.is_proven &&
+                         !endpoint_equal(&native->dial_place, &peer->record.endpoint);
+
+        return is_second || native->n_tried >= count_sighted(peer) ? peer->record.endpoint
+                                                                   : peer->whereabouts[0];
 }
 
 static bool is_proven_place(const struct peer *peer, const struct endpoint *place)
@@ -178,10 +183,10 @@ int node_check_clone(struct node *n, const struct endpoint *at, struct now now)
 {
         struct link *link;
 
-        if (!n->options.identity || n->is_leaving || now.mono_usec < n->unproven_usec ||
+        if (!n->options.identity || n->is_leaving || now.mono_usec < n->clone_usec ||
                 !has_room(n) || !ratelimits_allow(&n->clone_checks, at, now.mono_usec))
                 return 0;
-        n->unproven_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
+        n->clone_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
         return node_dial_native(n, NULL, at, now, &link);
 }
 
@@ -192,9 +197,7 @@ int node_native_missed(struct node *n, struct native *native, struct now now)
         native->dial_link = 0;
         if (native->link != 0)
                 return 0;
-        /* Meanwhile it may have been heard elsewhere: that place is the first then. */
-        if (endpoint_equal(&native->dial_place, &peer->whereabouts[0]))
-                peer_missed(peer);
+        peer_missed(peer, &native->dial_place);
         if (++native->n_tried >= count_places(peer))
                 return node_native_rest(n, peer, now);
         return node_seek_session(n, peer, now);
