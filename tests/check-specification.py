@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every file, function and test that doc/specification.md names is there.
+"""Every file, function and test that doc/specification.md names is there, and every test of the
+attacks in doc/security.md.
 
 usage: check-specification.py SOURCE-DIRECTORY
 """
@@ -20,8 +21,8 @@ def check(there, what):
 
 
 def source_of(tier, program):
-    ending = "c" if tier == "unit" else "py"
-    return root / "tests" / tier / f"{program}.{ending}"
+    source = root / "tests" / tier / f"{program}.c"
+    return source if source.exists() else source.with_suffix(".py")
 
 
 def check_tests(cell):
@@ -49,6 +50,13 @@ for number, _, where, tests in ([cell.strip() for cell in row] for row in rows):
     check(tests, f"{number} has no test")
     check_tests(tests)
 
+attacks = (root / "doc/security.md").read_text().partition("\n| attack |")[2].partition("\n\n")[0]
+rows = [line.split("|")[1:-1] for line in attacks.splitlines()[2:]]
+check(len(rows) >= 25, "the table of attacks has lost rows")
+for attack, tests in ([cell.strip() for cell in row] for row in rows):
+    check(tests, f"{attack}: no test")
+    check_tests(tests)
+
 for what in missing:
-    print(f"doc/specification.md names what is not there: {what}", file=sys.stderr)
+    print(f"doc/specification.md or security.md names what is not there: {what}", file=sys.stderr)
 sys.exit(1 if missing else 0)

@@ -118,11 +118,12 @@ def wait_frame(peer, kind):
 
 
 def frames_until_the_end(peer):
+    """All that still comes; that it ends is part of it."""
     frames = []
     try:
         while True:
             frames.append(peer.read_frame())
-    except (EOFError, OSError):
+    except (EOFError, ConnectionError):
         return frames
 
 
@@ -131,7 +132,7 @@ def rest_of(sock):
     try:
         while more := sock.recv(65536):
             data += more
-    except OSError:
+    except ConnectionError:
         pass
     return data
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who is who: what a proof changes, and what persons decide */
+#include "core/crypto/sign.h"
 #include "unit/people-fixture.h"
 
 static const struct send_options by_default = { .security = -1 };
@@ -367,6 +368,33 @@ TEST(verified_is_who_was_compared)
         ASSERT_EQ(node_fingerprint(f.node, word, fingerprint, NULL), 0);
         ASSERT_EQ(node_verify(f.node, word, fingerprint, f.now, &refusal), REFUSAL_NAME_TAKEN);
         ASSERT_FALSE(peer->record.is_verified);
+        fixture_done(&f);
+}
+
+/* A record of the store with a point on which libgcrypt would abort: no such key was ever proven,
+ * but whoever can write the database must not end the service with it either. */
+TEST(keys_made_to_hurt_are_only_compared)
+{
+        struct introduction ece = introduction(6, "Ece");
+        char digits[FINGERPRINT_SIZE];
+        struct peer_record record;
+        struct fixture f;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        record = prove_contact(&f, 2, &ece)->record;
+        fixture_done(&f);
+
+        ASSERT_FALSE(sign_key_check(record.key));
+        ASSERT_OK(fixture_init(&f, NULL));
+        ASSERT_OK(node_restore_peer(f.node, &record, f.now));
+        announce(&f, 2, "Ece", ece.id);
+        ASSERT_OK(node_fingerprint(f.node, "Ece", digits, NULL));
+        ASSERT_OK(node_verify(f.node, "Ece", digits, f.now, NULL));
+        ASSERT_OK(node_trust(f.node, "Ece", f.now, NULL));
+        ASSERT_OK(node_alias(f.node, "Ece", "Sister", f.now, NULL));
+        send_to(&f, "Sister");
+        prove(&f, 2, &ece);
+        fixture_drain(&f);
         fixture_done(&f);
 }
 
