@@ -436,6 +436,28 @@ TEST(handshakes_are_limited)
         net_done(&net);
 }
 
+/* A session that was used much may be made anew at once, but once. */
+TEST(handshakes_of_a_used_session_are_limited)
+{
+        struct machine *ece, *bob;
+        size_t n_open = 0;
+
+        begin(&ece, &bob);
+        ASSERT_OK(machine_send(bob, "Ece", "one"));
+        net_run(&net);
+        list_for_each (i, &ece->node->links) {
+                struct link *link = container_of(i, struct link, list);
+
+                link->remote = endpoint_ipv4(10, 0, 0, 99, 6001); /* where strangers knock from */
+                ((struct flow *)session_received(link->session))->n_messages =
+                        SESSION_RENEW_MESSAGES;
+        }
+        for (size_t i = 0; i < 3 * HANDSHAKES_PER_ADDRESS_MAX; i++)
+                n_open += !knock(ece, "P2PC")->is_closed;
+        ASSERT_EQ(n_open, HANDSHAKES_PER_ADDRESS_MAX + 1);
+        net_done(&net);
+}
+
 TEST(the_silent_are_closed)
 {
         static const char *const begins[] = { "", "P", "P2P", "P2PC", "P2PC\1", "P2PC\2" };

@@ -356,18 +356,22 @@ static int drain(struct node *n, uint64_t number, struct now now)
  */
 
 /* Is that where a session comes from that was used enough to be made anew? Its dialler keeps to the
- * rules, and to the limit of all, but may be quicker than strangers. */
-static bool is_renewal(const struct node *n, const struct endpoint *remote)
+ * rules, once for so many messages, and to the limit of all, but may be quicker than strangers. */
+static bool take_renewal(struct node *n, const struct endpoint *remote)
 {
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
+                uint64_t n_messages;
 
-                if (link->session && proven_at(link) &&
-                        endpoint_same_address(&link->remote, remote) &&
-                        session_sent(link->session)->n_messages +
-                                        session_received(link->session)->n_messages >=
-                                SESSION_RENEW_MESSAGES)
-                        return true;
+                if (!link->session || !proven_at(link) ||
+                        !endpoint_same_address(&link->remote, remote))
+                        continue;
+                n_messages = session_sent(link->session)->n_messages +
+                             session_received(link->session)->n_messages;
+                if (n_messages < link->n_renewed + SESSION_RENEW_MESSAGES)
+                        continue;
+                link->n_renewed = n_messages;
+                return true;
         }
         return false;
 }
@@ -377,7 +381,7 @@ int node_native_accepted(struct node *n, struct link *link, struct now now)
         struct endpoint remote = link->remote;
         int r;
 
-        if ((is_renewal(n, &remote) ||
+        if ((take_renewal(n, &remote) ||
                     ratelimits_allow(&n->handshakes_at, &remote, now.mono_usec)) &&
                 ratelimit_allow(&n->handshakes, now.mono_usec))
                 return session_new(

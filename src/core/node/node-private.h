@@ -52,7 +52,8 @@ struct link {
         struct session *session; /* NULL: classic, or not known yet */
         bool is_native;          /* dialled, and to become a session */
         bool is_proven;          /* peer is who it is */
-        const char *end_word;    /* why we ended the session; NULL: we did not */
+        uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
+        const char *end_word; /* why we ended the session; NULL: we did not */
 
         /* classic */
         struct legacy_memory memory;
