@@ -202,6 +202,12 @@ TEST(another_key_where_a_contact_was_dialled)
         ASSERT_OK(node_found_other(f.node, contact, &again, &contact->record.endpoint, f.now));
         ASSERT_NULL(fixture_warning(&f));
         ASSERT_TRUE(find(&f, "Ece") == contact);
+
+        /* Of who is blocked nothing is learnt. */
+        ASSERT_OK(node_block(f.node, "fresh", true, f.now, NULL));
+        strcpy(again.name, "fresher");
+        ASSERT_OK(node_found_other(f.node, contact, &again, &contact->record.endpoint, f.now));
+        ASSERT_NOT_NULL(find(&f, "fresh"));
         fixture_done(&f);
 }
 

@@ -159,6 +159,43 @@ TEST(ids_of_one_address_are_limited)
         fixture_done(&f);
 }
 
+static void announce_many(struct fixture *f, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                struct endpoint at = endpoint_ipv4(10, 1, (uint8_t)(i >> 8), (uint8_t)i, 5000);
+                static const char json[] = "{\"username\": \"many\"}";
+
+                ASSERT_OK(node_datagram(f->node, DIALECT_CLASSIC, &at, json, strlen(json), f->now));
+        }
+        fixture_drain(f);
+}
+
+/* Among them it is looked for what their name means, for each of them. */
+TEST(users_of_one_name_are_limited)
+{
+        struct introduction who = introduction(1, "many"), other = introduction(2, "other");
+        struct fixture f;
+        struct change c;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        announce_many(&f, 2 * PEERS_PER_NAME_MAX);
+        ASSERT_EQ(f.node->peers.by_number.n, PEERS_PER_NAME_MAX);
+        announce(&f, 3, "other", other.id);
+        announce(&f, 3, "MANY", other.id);
+        ASSERT_STREQ(find(&f, "other")->record.id, other.id);
+        fixture_drain(&f);
+
+        /* Who proves himself is none too many, nor who comes when they are gone. */
+        f.node->is_proving = true;
+        prove(&f, 2, &who);
+        f.node->is_proving = false;
+        ASSERT_TRUE(fixture_change(&f, CHANGE_PEER_GONE, &c));
+        pass(&f, 2 * USEC_PER_HOUR);
+        announce(&f, 4, "many", NULL);
+        ASSERT_TRUE(find(&f, "many@10.0.0.4"));
+        fixture_done(&f);
+}
+
 TEST(who_left_no_trace_makes_room_at_an_address)
 {
         struct fixture f;

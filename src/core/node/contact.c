@@ -224,9 +224,11 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
 int node_found_other(struct node *n, struct peer *wanted, const struct introduction *found,
         const struct endpoint *remote, struct now now)
 {
-        struct peer *peer;
+        struct peer *peer = peers_by_id(&n->peers, found->id);
         int r;
 
+        if (peer && peer->record.blocked)
+                return 0;
         r = node_take_proof(n, found, remote, now, &peer);
         if (r != 0)
                 return r < 0 ? r : 0;

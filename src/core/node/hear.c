@@ -160,10 +160,10 @@ static int warn_no_room(struct node *n, const struct peer_record *record, struct
         if (!ratelimit_allow(&n->limit_warnings, now.mono_usec))
                 return 0;
         (void)snprintf(sentence, sizeof sentence,
-                "No room for user %s at %s: at most %zu users are kept, and %d names of one "
-                "address.",
+                "No room for user %s at %s: at most %zu users are kept, %d names of one address, "
+                "and %d users of one name.",
                 record->name, endpoint_format_address(&record->endpoint, address), n->peers.n_max,
-                PEERS_PER_ADDRESS_MAX);
+                PEERS_PER_ADDRESS_MAX, PEERS_PER_NAME_MAX);
         return node_warn(n, "Limit", "", sentence);
 }
 
@@ -172,17 +172,14 @@ static int warn_no_room(struct node *n, const struct peer_record *record, struct
 static int add_or_evict(
         struct node *n, const struct peer_record *record, struct now now, struct peer **ret)
 {
-        const struct endpoint *at = NULL;
         uint64_t gone;
         int r;
 
         r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
         if (r != -ENOBUFS)
                 return r;
-        if (!peers_has_place(&n->peers, &record->endpoint))
-                at = &record->endpoint;
         node_release_natives(n);
-        r = peers_evict(&n->peers, at, n->is_proving, &gone);
+        r = peers_evict(&n->peers, record, n->is_proving, &gone);
         if (r < 0)
                 return r;
         r = agenda_add_change(
@@ -283,7 +280,9 @@ static int take_hint(
         const struct endpoint *e = &peer->record.endpoint;
         int r = 0;
 
-        if (!streq(peer->record.name, a->username))
+        if (!streq(peer->record.name, a->username) &&
+                (name_equal(peer->record.name, a->username) ||
+                        peers_has_name(&n->peers, a->username)))
                 r = node_rename(n, peer, a->username);
         if (r < 0 || (e->family == ENDPOINT_IPV4 && at->family == ENDPOINT_IPV6))
                 return r;

@@ -125,6 +125,15 @@ bool peers_has_place(const struct peers *p, const struct endpoint *e)
         return n < PEERS_PER_ADDRESS_MAX;
 }
 
+bool peers_has_name(const struct peers *p, const char *name)
+{
+        size_t n = 0;
+
+        for (struct peer *i = peers_next_named(p, name, NULL); i; i = peers_next_named(p, name, i))
+                n++;
+        return n < PEERS_PER_NAME_MAX;
+}
+
 int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_usec, usec_t now_usec,
         struct peer **ret)
 {
@@ -132,7 +141,8 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
         int r;
 
         if (record->number == 0 &&
-                (p->by_number.n >= p->n_max || !peers_has_place(p, &record->endpoint)))
+                (p->by_number.n >= p->n_max || !peers_has_place(p, &record->endpoint) ||
+                        !peers_has_name(p, record->name)))
                 return -ENOBUFS;
         if (record->id[0] && peers_by_id(p, record->id))
                 return -EEXIST;
@@ -169,15 +179,30 @@ static bool is_traceless(const struct peer *peer)
                !peer->native;
 }
 
+/* The one of both who may go, and who was heard less lately; or NULL. */
+static struct peer *better_gone(struct peer *a, struct peer *b, bool even_present)
+{
+        if (!is_traceless(b) || (!even_present && peer_is_present(b)))
+                return a;
+        return !a || b->neighbour.heard_usec < a->neighbour.heard_usec ? b : a;
+}
+
 static struct peer *traceless_at(
         const struct peers *p, const struct endpoint *at, bool even_present)
 {
         struct peer *found = NULL;
 
         for (struct peer *i = peers_next_at(p, at, NULL); i; i = peers_next_at(p, at, i))
-                if (is_traceless(i) && (even_present || !peer_is_present(i)) &&
-                        (!found || i->neighbour.heard_usec < found->neighbour.heard_usec))
-                        found = i;
+                found = better_gone(found, i, even_present);
+        return found;
+}
+
+static struct peer *traceless_named(const struct peers *p, const char *name, bool even_present)
+{
+        struct peer *found = NULL;
+
+        for (struct peer *i = peers_next_named(p, name, NULL); i; i = peers_next_named(p, name, i))
+                found = better_gone(found, i, even_present);
         return found;
 }
 
@@ -203,12 +228,15 @@ static struct peer *traceless_among(struct peers *p, enum presence presence)
         return NULL;
 }
 
-int peers_evict(struct peers *p, const struct endpoint *at, bool even_present, uint64_t *ret_number)
+int peers_evict(struct peers *p, const struct peer_record *newcomer, bool even_present,
+        uint64_t *ret_number)
 {
         struct peer *peer;
 
-        if (at) {
-                peer = traceless_at(p, at, even_present);
+        if (!peers_has_place(p, &newcomer->endpoint)) {
+                peer = traceless_at(p, &newcomer->endpoint, even_present);
+        } else if (!peers_has_name(p, newcomer->name)) {
+                peer = traceless_named(p, newcomer->name, even_present);
         } else {
                 peer = traceless_among(p, PRESENCE_OFFLINE);
                 if (!peer && even_present)

@@ -15,6 +15,7 @@
 #include "core/node/record.h"
 
 #define PEERS_PER_ADDRESS_MAX 32
+#define PEERS_PER_NAME_MAX 256 /* what a name means is looked for among all of that name */
 
 #define WHEREABOUTS_MAX 4 /* addresses of a native peer that are tried in turn */
 
@@ -55,21 +56,23 @@ int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struc
 void peers_done(struct peers *p);
 
 /* A new one from a record; its number is given when it is 0. 0, -ENOMEM, -EEXIST when there is one
- * of this id, or -ENOBUFS when there is no room: in the table, or for one more at this address. */
+ * of this id, or -ENOBUFS when there is no room: in the table, for one more at this address, or
+ * for one more of this name. */
 int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_usec, usec_t now_usec,
         struct peer **ret);
-/* Makes room, at an address when @at is not NULL, by forgetting somebody unheard for long who left
- * no trace; with @even_present also one who is here. 0 and its number, or -ENOBUFS. */
-int peers_evict(
-        struct peers *p, const struct endpoint *at, bool even_present, uint64_t *ret_number);
+/* Makes room for @newcomer by forgetting somebody unheard for long who left no trace; with
+ * @even_present also one who is here. 0 and its number, or -ENOBUFS. */
+int peers_evict(struct peers *p, const struct peer_record *newcomer, bool even_present,
+        uint64_t *ret_number);
 /* Gives @peer another name: a classic one none that another classic peer of its address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
 /* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
 int peers_bind(struct peers *p, struct peer *peer, const char *contact);
 /* A native peer is somewhere else now. */
 int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to);
-/* May one more be known at this address? */
+/* May one more be known at this address, or by this name? */
 bool peers_has_place(const struct peers *p, const struct endpoint *e);
+bool peers_has_name(const struct peers *p, const char *name);
 
 struct peer *peers_by_number(const struct peers *p, uint64_t number);
 /* The native one of this id; the contact of this name; the classic one at this address. */
