@@ -371,6 +371,7 @@ class Run:
 
     def run_long(self, plain):
         if self.wanted("sim"):
+            self.run_long_worlds(plain)
             self.run_long_rings(plain)
         if self.wanted("fuzz"):
             self.run_long_fuzz()
@@ -386,6 +387,14 @@ class Run:
                 return
             package = [f for f in os.listdir(self.path("deb13")) if f.endswith(".deb")][0]
             self.run_e2e("trixie", "e2e-debian13", self.path("deb13", package))
+
+    def run_long_worlds(self, directory):
+        self.title("worlds")
+        for seeds, hours in ((2000, 2), (50, 24)):
+            ok = self.command(f"worlds-{hours}h", [
+                os.path.join(directory, "tests", "sim", "sim"), "--nodes", "5", "--faults", "all",
+                "--seed", "100000", "--seeds", str(seeds), "--hours", str(hours)])
+            self.results.add("sim-long", "ok" if ok else "not ok", f"worlds of {hours} hours")
 
     def run_long_rings(self, directory):
         self.title("rings")

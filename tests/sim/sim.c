@@ -10,8 +10,8 @@
  * the worlds only some of them). Then all is repaired. Ten minutes later every message must have
  * been taken; ten more, and nothing is left over, and everybody sees everybody.
  *
- * The long runs are `--nodes 5 --hours 2 --seeds 2000` and `--nodes 5 --hours 24 --seeds 50`: on one
- * core about half an hour and a quarter of one.
+ * The long runs are `--nodes 5 --hours 2 --seeds 2000` and `--nodes 5 --hours 24 --seeds 50`: on
+ * one core about half an hour and a quarter of one.
  */
 #include <getopt.h>
 #include <inttypes.h>
