@@ -112,6 +112,13 @@ void oracle_peer(struct machine *m, const struct peer_record *peer)
         }
 }
 
+/* From now on: a commit that fails may be on the disk all the same. */
+static void forget_said(struct pair *pair)
+{
+        for (size_t i = 0; i < pair->n; i++)
+                pair->said[i]->is_forgotten = true;
+}
+
 void oracle_change(struct machine *m, const struct change *change)
 {
         struct oracle *o = m->world->oracle;
@@ -122,14 +129,13 @@ void oracle_change(struct machine *m, const struct change *change)
         if (change->type != CHANGE_FORGET)
                 return;
         other = whose_row(m->world, oracle_row(m, change->number));
+        forget_said(&o->pairs[m->index][other ? other->index : NOBODY]);
         if (!other)
                 return;
         if (o->n_forgotten[m->index] == ELEMENTSOF(o->forgotten[0]))
                 world_fail(m->world, "%c forgets too much in one turn", m->letter);
         o->forgotten[m->index][o->n_forgotten[m->index]++] = other->index;
         o->refused_usec[m->index][other->index] = m->world->now_usec;
-        for (size_t i = 0; i < o->pairs[m->index][other->index].n; i++)
-                o->pairs[m->index][other->index].said[i]->is_forgotten = true;
 }
 
 static void take_forgotten(struct machine *m, bool is_certain)
