@@ -240,6 +240,19 @@ TEST(closed_after_the_key_reply)
         pass(w, 31 * USEC_PER_SEC);
         initiate(w, 7, LEGACY_ENCRYPTED, "next");
         EXPECT(w, "7 > {\"key\": \"#\"}\n");
+        /* He would not know the second connection for ours. */
+        hear(w, 7, REPLY);
+        end_link(w, 7);
+        EXPECT(w, "7 close\n7 result again\n");
+        legacy_moved(w->legacy);
+        initiate(w, 9, LEGACY_ENCRYPTED, "next");
+        EXPECT(w, "9 > {\"key\": \"#\"}\n");
+        hear(w, 9, REPLY);
+        legacy_moved(w->legacy);
+        end_link(w, 9);
+        EXPECT(w, "9 close\n9 result again\n");
+        initiate(w, 11, LEGACY_ENCRYPTED, "next");
+        EXPECT(w, "11 > {\"key\": \"#\"}\n");
 }
 
 TEST(what_is_no_key)

@@ -294,6 +294,28 @@ TEST(a_restored_queue_goes_to_who_has_moved)
         fixture_done(&f);
 }
 
+/* Who speaks both dialects may be heard in the second one first, which cannot keep a secret. */
+TEST(a_queue_that_wants_more_than_plain_text_waits_for_it)
+{
+        struct queued_record queued = {
+                .id = { .bytes = { 1 } }, .peer = 1, .security = SECURITY_LEGACY, .size = 5
+        };
+        struct endpoint bob = host(3);
+        struct effect e;
+        struct fixture f;
+
+        ASSERT_OK(fixture_init(&f, &(struct node_options){ .second = true }));
+        restore(&f, 1, "Bob", 2, START_REAL - USEC_PER_DAY);
+        ASSERT_OK(node_restore_queued(f.node, &queued, f.now));
+        ASSERT_OK(node_datagram(
+                f.node, DIALECT_SECOND, &bob, ANNOUNCE("Bob"), strlen(ANNOUNCE("Bob")), f.now));
+        ASSERT_FALSE(fixture_effect(&f, EFFECT_LOAD, &e));
+        ASSERT_EQ(node_messages_queued(f.node), 1);
+        ASSERT_OK(fixture_hear(&f, 3, ANNOUNCE("Bob")));
+        ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
+        fixture_done(&f);
+}
+
 TEST(lists_hold_copies)
 {
         char word[] = "Bob", text[] = "hello";

@@ -81,6 +81,16 @@ void exchange_drop(struct legacy *l, const struct endpoint *remote, uint16_t por
                 drop(l, x);
 }
 
+void exchanges_drop_ours(struct legacy *l)
+{
+        list_for_each_safe (i, &l->exchanges) {
+                struct exchange *x = container_of(i, struct exchange, list);
+
+                if (x->remote.port != 0)
+                        drop(l, x);
+        }
+}
+
 void exchanges_expire(struct legacy *l, usec_t now_usec)
 {
         /* All live equally long, so the oldest goes first. */

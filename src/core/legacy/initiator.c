@@ -163,10 +163,11 @@ static int take_key(struct legacy *l, struct talk *t, const struct object *o, us
 
 static int go_on_elsewhere(struct legacy *l, struct talk *t, usec_t now_usec)
 {
-        int r;
+        int r = 0;
 
         t->memory.connections = LEGACY_CONNECTIONS_TWO;
-        r = exchange_put(l, &t->remote, t->remote.port, &t->secrets, now_usec);
+        if (!t->has_moved)
+                r = exchange_put(l, &t->remote, t->remote.port, &t->secrets, now_usec);
         return r < 0 ? r : fail(l, t, LEGACY_AGAIN);
 }
 

@@ -374,6 +374,13 @@ void legacy_lost(struct legacy *l, uint64_t link)
         talk_free(l, find(l, link));
 }
 
+void legacy_moved(struct legacy *l)
+{
+        exchanges_drop_ours(l);
+        list_for_each (i, &l->talks)
+                container_of(i, struct talk, list)->has_moved = true;
+}
+
 static usec_t talk_deadline(const struct talk *t)
 {
         return usec_min(usec_min(t->timer_usec, t->silence_usec), t->bare_usec);

@@ -102,6 +102,9 @@ int legacy_end(struct legacy *l, uint64_t link, usec_t now_usec);
 /* The connection is gone, without any effect of ours. Initiated: no LEGACY_RESULT comes any more.
  */
 void legacy_lost(struct legacy *l, uint64_t link);
+/* Our addresses are others now, and peers know us by them: a key that was agreed upon for a second
+ * connection is agreed upon anew. */
+void legacy_moved(struct legacy *l);
 /* All return 0 or -ENOMEM; what the peer does wrong shows in effects only. Unknown links are
  * ignored. */
 

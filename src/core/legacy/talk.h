@@ -62,6 +62,7 @@ struct talk {
         bool is_noticed;              /* the user was told of something unreadable */
         bool is_deaf;                 /* what comes is not for us any more */
         bool is_over;                 /* to be freed at the end of the call */
+        bool has_moved;               /* it began at another address of ours */
 
         /* initiator: the order, copied */
         enum legacy_security security;
@@ -102,6 +103,7 @@ int exchange_put(struct legacy *l, const struct endpoint *remote, uint16_t port,
 bool exchange_find(const struct legacy *l, const struct endpoint *remote, uint16_t port,
         usec_t now_usec, struct secrets *ret);
 void exchange_drop(struct legacy *l, const struct endpoint *remote, uint16_t port);
+void exchanges_drop_ours(struct legacy *l);
 void exchanges_expire(struct legacy *l, usec_t now_usec);
 usec_t exchanges_deadline(const struct legacy *l);
 void exchanges_done(struct legacy *l);

@@ -115,10 +115,14 @@ static usec_t hold_until_usec(const struct node *n, const struct peer *peer)
 static struct peer *heir_of(const struct node *n, const struct peer *peer)
 {
         struct peer *heir = peers_bearer(&n->peers, peer->record.name, NULL);
+        const struct queued *q = outbox_first(&peer->outbox);
 
         if (!heir || heir == peer || heir->record.blocked || peer_is_contact(heir) ||
                 (peer_is_native(heir) && heir->record.number < peer->record.number) ||
                 (heir->record.cannot_chat && !peer_is_native(heir)) || peer_is_present(peer))
+                return NULL;
+        /* Of its two dialects it may have been heard in the second one first. */
+        if (peer_dialect(heir) == DIALECT_SECOND && q && q->security > SECURITY_PLAIN)
                 return NULL;
         return heir;
 }

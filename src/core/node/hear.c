@@ -125,6 +125,7 @@ int node_network(
         if (n->n_interfaces > 0)
                 memcpy(n->interfaces, interfaces, n->n_interfaces * sizeof *interfaces);
 
+        legacy_moved(n->legacy);
         if (n->n_interfaces > 0)
                 discovery_announce_soon(&n->discovery, now.mono_usec);
         return node_advance(n, now);
@@ -371,6 +372,7 @@ static int hear_classic(struct node *n, enum dialect dialect, const struct endpo
         const struct announce *a, struct now now, struct peer **ret)
 {
         struct peer *peer = peers_at(&n->peers, from, a->username);
+        bool was_classic;
         int r;
 
         if (!peer) {
@@ -389,9 +391,14 @@ static int hear_classic(struct node *n, enum dialect dialect, const struct endpo
 
         *ret = peer;
         end_succession(n, peer);
+        was_classic = peer->record.heard_classic;
         if (take_announce(&peer->record, dialect, a))
                 peer_touch(&n->peers, peer);
-        return heard(n, peer, now);
+        r = heard(n, peer, now);
+        /* What waits may want more than the second dialect can do. */
+        return r < 0 || peer->record.heard_classic == was_classic
+                       ? r
+                       : node_deliver_named(n, peer->record.name, now);
 }
 
 /* Is the one who announces this here already? Then he has heard us, or will. */
