@@ -10,6 +10,8 @@ static const usec_t age_max_usec[N_PRESENCES][N_NEIGHBOUR_KINDS] = {
 
 int discovery_init(struct discovery *d, bool announces, const uint8_t key[static TABLE_KEY_SIZE])
 {
+        int r;
+
         *d = (struct discovery){
                 .announces = announces,
                 .next_announce_usec = USEC_INFINITY,
@@ -19,47 +21,28 @@ int discovery_init(struct discovery *d, bool announces, const uint8_t key[static
                 for (int k = 0; k < N_NEIGHBOUR_KINDS; k++)
                         list_init(&d->by_age[p][k]);
         list_init(&d->held);
-        memcpy(d->key, key, sizeof d->key);
-        d->sources = calloc(SOURCES_MAX, sizeof *d->sources);
-        return d->sources ? 0 : -ENOMEM;
+        r = ratelimits_init(&d->heard_from, SOURCES_MAX, USEC_PER_SEC, ANNOUNCE_RATE_MAX, key);
+        if (r == 0)
+                r = ratelimits_init(&d->welcomed, SOURCES_MAX, ANNOUNCE_INTERVAL_USEC, 1, key);
+        return r;
 }
 
 void discovery_done(struct discovery *d)
 {
-        free(d->sources);
-        d->sources = NULL;
-}
-
-/* Two addresses in one place push each other out: then a limit is missed, nobody is. */
-static struct source *source_of(struct discovery *d, const struct endpoint *from)
-{
-        uint64_t hash = siphash(d->key, from->address, sizeof from->address);
-        struct source *s = &d->sources[hash % SOURCES_MAX];
-
-        if (s->hash != hash)
-                *s = (struct source){
-                        .hash = hash,
-                        .rate = { .interval_usec = USEC_PER_SEC, .burst = ANNOUNCE_RATE_MAX },
-                };
-        return s;
+        ratelimits_done(&d->heard_from);
+        ratelimits_done(&d->welcomed);
 }
 
 bool discovery_admit(struct discovery *d, const struct endpoint *from, usec_t now_usec)
 {
-        return ratelimit_allow(&source_of(d, from)->rate, now_usec);
+        return ratelimits_allow(&d->heard_from, from, now_usec);
 }
 
 bool discovery_welcome(struct discovery *d, const struct endpoint *from, usec_t now_usec)
 {
-        struct source *s = source_of(d, from);
-
-        if (!d->announces || (s->welcomed_usec > 0 &&
-                                     now_usec < usec_add(s->welcomed_usec, ANNOUNCE_INTERVAL_USEC)))
-                return false;
-        if (!ratelimit_allow(&d->welcomes, now_usec))
-                return false;
-        s->welcomed_usec = now_usec;
-        return true;
+        /* Who is one too many hears us at the latest when he could be welcomed again. */
+        return d->announces && ratelimits_allow(&d->welcomed, from, now_usec) &&
+               ratelimit_allow(&d->welcomes, now_usec);
 }
 
 static enum neighbour_kind kind_of(const struct neighbour *b)

@@ -9,8 +9,7 @@
  */
 #include "base/endpoint.h"
 #include "base/list.h"
-#include "base/ratelimit.h"
-#include "base/table.h"
+#include "base/ratelimits.h"
 #include "core/discovery/announce.h"
 
 #define ANNOUNCE_INTERVAL_USEC (8 * USEC_PER_SEC)
@@ -30,12 +29,6 @@ struct neighbour {
         bool is_held;   /* online, whether heard or not */
 };
 
-struct source {
-        uint64_t hash; /* of the address */
-        struct ratelimit rate;
-        usec_t welcomed_usec; /* 0: never */
-};
-
 enum neighbour_kind {
         NEIGHBOUR_CLASSIC,
         NEIGHBOUR_NATIVE,
@@ -48,11 +41,11 @@ struct discovery {
         struct list held;
         size_t n_online; /* with those who are held */
         bool announces;
-        usec_t next_announce_usec;  /* USEC_INFINITY: not at all */
-        usec_t first_announce_usec; /* 0: not yet */
-        uint8_t key[TABLE_KEY_SIZE];
-        struct source *sources;
-        struct ratelimit welcomes;
+        usec_t next_announce_usec;    /* USEC_INFINITY: not at all */
+        usec_t first_announce_usec;   /* 0: not yet */
+        struct ratelimits heard_from; /* announcements of each address */
+        struct ratelimits welcomed;   /* one address at a time, */
+        struct ratelimit welcomes;    /* and all of them */
 };
 
 /* @key keeps others from choosing whose rate limit they share. 0 or -ENOMEM. */
