@@ -44,6 +44,10 @@ static int carry_out(struct manager *m, const struct effect *e)
         case EFFECT_REPLY:
                 bus_answer(m->bus, e->reply.call, &e->reply.id, e->reply.state);
                 return 0;
+        case EFFECT_REFUSE:
+        case EFFECT_JOINED:
+        case EFFECT_FOUND:
+                break;
         case EFFECT_LOAD:
                 return load_later(m, &e->load.id);
         }

@@ -385,6 +385,8 @@ static int apply(struct store *s, const struct change *c)
                 return apply_session(s, &c->session);
         case CHANGE_USERNAME:
                 return apply_username(s, c->text);
+        case CHANGE_RING:
+                return 0;
         case CHANGE_PRESENCE:
                 return apply_presence(s, &c->presence);
         case CHANGE_WARNING:

@@ -243,6 +243,7 @@ static inline void machine_apply(struct machine *m, const struct change *c)
         case CHANGE_PROGRESS:
         case CHANGE_FORGET:
         case CHANGE_USERNAME:
+        case CHANGE_RING:
         case CHANGE_PRESENCE:
                 break;
         }
@@ -325,6 +326,10 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
         case EFFECT_REPLY:
                 m->reply = *e;
                 m->n_replies++;
+                break;
+        case EFFECT_REFUSE:
+        case EFFECT_JOINED:
+        case EFFECT_FOUND:
                 break;
         case EFFECT_LOAD:
                 ASSERT_LT(m->n_loads, ELEMENTSOF(m->loads));

@@ -169,6 +169,10 @@ void trace_effect(struct machine *m, const struct effect *effect)
         case EFFECT_REPLY:
                 trace_line(w, "%c < %s", m->letter, message_state_word(effect->reply.state));
                 return;
+        case EFFECT_REFUSE:
+        case EFFECT_JOINED:
+        case EFFECT_FOUND:
+                break;
         case EFFECT_LOAD:
                 return;
         }

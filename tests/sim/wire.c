@@ -285,6 +285,10 @@ void wire_carry_out(struct machine *m, const struct effect *effect)
                 return;
         case EFFECT_DATAGRAM:
         case EFFECT_REPLY:
+        case EFFECT_REFUSE:
+        case EFFECT_JOINED:
+        case EFFECT_FOUND:
+                break;
         case EFFECT_LOAD:
                 return;
         }

@@ -76,6 +76,7 @@ static size_t change_size(const struct change *c)
         case CHANGE_MARK_GONE:
         case CHANGE_REFUSED:
         case CHANGE_FORGET:
+        case CHANGE_RING:
                 break;
         }
         return 0;
@@ -125,6 +126,7 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_MARK_GONE:
         case CHANGE_REFUSED:
         case CHANGE_FORGET:
+        case CHANGE_RING:
                 break;
         }
         list_append(&a->changes, &i->list);
@@ -133,7 +135,7 @@ int agenda_add_change(struct agenda *a, const struct change *change)
 
 int agenda_add_effect(struct agenda *a, const struct effect *effect)
 {
-        const uint8_t *data = NULL;
+        const void *data = NULL;
         struct agenda_item *i;
         size_t size = 0;
 
@@ -141,6 +143,8 @@ int agenda_add_effect(struct agenda *a, const struct effect *effect)
                 data = effect->send.data, size = effect->send.size;
         else if (effect->type == EFFECT_DATAGRAM)
                 data = effect->datagram.data, size = effect->datagram.size;
+        else if (effect->type == EFFECT_REFUSE)
+                data = effect->refuse.sentence, size = strlen(effect->refuse.sentence) + 1;
 
         i = malloc(sizeof *i + size);
         if (!i)
@@ -153,8 +157,32 @@ int agenda_add_effect(struct agenda *a, const struct effect *effect)
                 i->effect.send.data = (uint8_t *)i->payload;
         else if (effect->type == EFFECT_DATAGRAM)
                 i->effect.datagram.data = (uint8_t *)i->payload;
+        else if (effect->type == EFFECT_REFUSE)
+                i->effect.refuse.sentence = i->payload;
         list_append(&a->effects, &i->list);
         return 0;
+}
+
+/* Does it answer @call? */
+static bool is_answer(const struct effect *e, uint64_t call)
+{
+        switch (e->type) {
+        case EFFECT_REPLY:
+                return e->reply.call == call;
+        case EFFECT_REFUSE:
+                return e->refuse.call == call;
+        case EFFECT_JOINED:
+                return e->joined.call == call;
+        case EFFECT_FOUND:
+                return e->found.call == call;
+        case EFFECT_SEND:
+        case EFFECT_DIAL:
+        case EFFECT_CLOSE:
+        case EFFECT_DATAGRAM:
+        case EFFECT_LOAD:
+                break;
+        }
+        return false;
 }
 
 void agenda_drop_reply(struct agenda *a, uint64_t call)
@@ -162,7 +190,7 @@ void agenda_drop_reply(struct agenda *a, uint64_t call)
         list_for_each_safe (i, &a->effects) {
                 struct agenda_item *item = container_of(i, struct agenda_item, list);
 
-                if (item->effect.type != EFFECT_REPLY || item->effect.reply.call != call)
+                if (!is_answer(&item->effect, call))
                         continue;
                 list_remove(i);
                 free(item);

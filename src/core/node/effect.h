@@ -15,7 +15,20 @@ enum effect_type {
         EFFECT_CLOSE,    /* end a link; how says in what manner */
         EFFECT_DATAGRAM, /* send one, on the interface given; errors are nobody's business */
         EFFECT_REPLY,    /* answer a call of node_send() */
+        EFFECT_REFUSE,   /* the same, or one of another call that is answered later: with an error */
+        EFFECT_JOINED,   /* answer a call of node_ring_join() */
+        EFFECT_FOUND,    /* answer a call of node_ring_find() */
         EFFECT_LOAD,     /* fetch the text of a queued message; node_loaded() takes it */
+};
+
+/* Who was found on the ring. */
+#define FOUND_MAX 4
+#define FOUND_ENDPOINTS_MAX 4
+struct found_user {
+        char name[NAME_SIZE_MAX + 1];
+        char id[ID_STRING_SIZE];
+        struct endpoint endpoints[FOUND_ENDPOINTS_MAX];
+        size_t n_endpoints;
 };
 
 enum close_how {
@@ -68,6 +81,19 @@ struct effect {
                         struct ulid id;
                         enum message_state state;
                 } reply;
+                struct {
+                        uint64_t call;
+                        int code;             /* enum refusal_code (node.h) */
+                        const char *sentence; /* names the value and what to do */
+                } refuse;
+                struct {
+                        uint64_t call;
+                } joined;
+                struct {
+                        uint64_t call;
+                        struct found_user users[FOUND_MAX];
+                        size_t n;
+                } found;
                 struct {
                         struct ulid id;
                 } load;

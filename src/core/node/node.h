@@ -22,6 +22,7 @@
  * Inputs return 0, or a negative errno when we failed (-ENOMEM: the input may be half taken; the
  * caller ends the process, for what is committed is whole). What peers do wrong is never an error.
  */
+#include "core/chord/chord.h"
 #include "core/node/effect.h"
 #include "core/node/record.h"
 
@@ -40,6 +41,8 @@ struct node_options {
         bool announce; /* be seen at all */
         bool compat;   /* members that some old listeners insist on */
         bool second;   /* speak the second dialect */
+        bool ring;     /* take part in the ring; without an identity nobody does */
+        size_t ring_links_max; /* sessions that are kept for the ring alone */
         const struct endpoint *peers; /* announced to by unicast; port as given */
         size_t n_peers;
         size_t peers_max; /* limits, design defaults when 0 */
@@ -73,6 +76,7 @@ int node_restore_mark(struct node *n, const struct mark_record *mark);
 /* After the marks, in the order of numbers. */
 int node_restore_refused(struct node *n, const struct refused_record *refused);
 int node_restore_queued(struct node *n, const struct queued_record *queued, struct now now);
+int node_restore_ring(struct node *n, const struct ring_record *ring, struct now now);
 
 /*
  * Inputs: the world
@@ -160,6 +164,38 @@ int node_end_session(struct node *n, const char *word, struct now now, struct re
 int node_say_goodbye(struct node *n, struct now now);
 int node_set_username(
         struct node *n, const char *username, struct now now, struct refusal *ret_refusal);
+
+/*
+ * Inputs: the ring, by which users are found who are not near (core/chord/chord.h). On the local
+ * network it comes together by itself; beyond, it begins with a place where one of its nodes is.
+ */
+/* The places of the configuration, in the stead of those told before: whoever has some has joined.
+ */
+int node_ring_bootstrap(
+        struct node *n, const struct endpoint *places, size_t n_places, struct now now);
+/* Goes there, and is published from then on, also after a restart. Answered by EFFECT_JOINED, or by
+ * EFFECT_REFUSE when nobody of the ring was found at any of @places. @name: what a person calls
+ * them. */
+int node_ring_join(struct node *n, uint64_t call, const char *name, const struct endpoint *places,
+        size_t n_places, struct now now, struct refusal *ret_refusal);
+/* Withdraws what was published, forgets whom it knew, and is with those of the local network only.
+ */
+int node_ring_leave(struct node *n, struct now now, struct refusal *ret_refusal);
+/* @word: name#id, with at least RING_ID_CHARACTERS of the id. Answered by EFFECT_FOUND or
+ * EFFECT_REFUSE. */
+int node_ring_find(struct node *n, uint64_t call, const char *word, struct now now,
+        struct refusal *ret_refusal);
+
+struct ring_status {
+        bool is_there;  /* else nothing of this means anything */
+        bool is_joined; /* to more than the local network: published */
+        struct chord_status chord;
+        struct ring_id position;
+        struct endpoint endpoint; /* where others reached us; no family: nowhere yet */
+        size_t n_sessions;        /* that are for the ring alone */
+        size_t n_found, n_missed; /* of what was looked for */
+};
+void node_ring_status(const struct node *n, struct ring_status *ret);
 
 /*
  * Questions; they change nothing

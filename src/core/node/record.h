@@ -139,6 +139,17 @@ struct refused_record {
         enum refused reason;
 };
 
+/* What is remembered of the ring (core/chord/chord.h): how to come back. */
+#define RING_PLACES_MAX 16
+struct ring_record {
+        bool is_joined; /* to more than the local network, by a person */
+        struct ring_place {
+                char id[ID_STRING_SIZE];
+                struct endpoint endpoint;
+        } places[RING_PLACES_MAX]; /* of nodes that were there last */
+        size_t n_places;
+};
+
 enum change_type {
         CHANGE_PEER,      /* peer: new, or different from before */
         CHANGE_PEER_GONE, /* number: forgotten, it had no messages */
@@ -152,6 +163,7 @@ enum change_type {
         CHANGE_REFUSED,   /* refused */
         CHANGE_FORGET,    /* number: delete the conversation's key and rows */
         CHANGE_USERNAME,  /* text */
+        CHANGE_RING,      /* ring */
         CHANGE_PRESENCE,  /* presence: nothing to keep but when it was heard; for the signal */
         CHANGE_WARNING,   /* warning: nothing to keep; for journal and signal */
         CHANGE_SESSION,   /* session: nothing to keep; for the journal */
@@ -207,6 +219,7 @@ struct change {
                 struct mark_record mark;
                 struct refused_record refused;
                 const char *text;
+                struct ring_record ring;
                 struct change_presence presence;
                 struct change_warning warning;
                 struct change_session session;
