@@ -37,11 +37,11 @@ struct node_options {
         const char *username;            /* valid by username_is_valid() */
         const struct identity *identity; /* NULL: nothing but the classic dialects is spoken */
         struct random *random;
-        uint16_t port; /* TCP port that we announce and that unknown peers are dialled at */
-        bool announce; /* be seen at all */
-        bool compat;   /* members that some old listeners insist on */
-        bool second;   /* speak the second dialect */
-        bool ring;     /* take part in the ring; without an identity nobody does */
+        uint16_t port;         /* TCP port that we announce and that unknown peers are dialled at */
+        bool announce;         /* be seen at all */
+        bool compat;           /* members that some old listeners insist on */
+        bool second;           /* speak the second dialect */
+        bool ring;             /* take part in the ring; without an identity nobody does */
         size_t ring_links_max; /* sessions that are kept for the ring alone */
         const struct endpoint *peers; /* announced to by unicast; port as given */
         size_t n_peers;
