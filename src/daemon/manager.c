@@ -277,6 +277,17 @@ static int restore_queued(const struct queued_record *queued, void *userdata)
         return node_restore_queued(m->node, queued, m->now);
 }
 
+static int restore_ring(struct manager *m)
+{
+        struct ring_record ring;
+        int r;
+
+        r = store_load_ring(m->memory.store, &ring);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return node_restore_ring(m->node, &ring, m->now);
+}
+
 static int restore(struct manager *m)
 {
         struct store *s = m->memory.store;
@@ -289,6 +300,8 @@ static int restore(struct manager *m)
                 r = store_load_marks(s, restore_mark, m);
         if (r >= 0)
                 r = store_load_refused(s, restore_refused, m);
+        if (r >= 0)
+                r = restore_ring(m);
         return r < 0 ? r : store_load_queued(s, restore_queued, m);
 }
 
