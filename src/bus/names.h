@@ -34,6 +34,9 @@
 /* How long SendMessage waits for something better than "queued". */
 #define P2PCHAT_BUS_WAIT_USEC (3U * 1000U * 1000U)
 
+/* Before that, a user who is not near is looked up in the ring, for so long at most. */
+#define P2PCHAT_BUS_LOOK_UP_USEC (20U * 1000U * 1000U)
+
 /* A caller's wait-usec above this is cut to it. */
 #define P2PCHAT_BUS_WAIT_USEC_MAX (3600U * 1000U * 1000ULL)
 
