@@ -99,4 +99,8 @@ int run_disconnect(struct cli *cli, const struct arguments *a);
 int run_fingerprint(struct cli *cli, const struct arguments *a);
 int run_verify(struct cli *cli, const struct arguments *a);
 int run_identity(struct cli *cli, const struct arguments *a);
+int run_join(struct cli *cli, const struct arguments *a);
+int run_leave(struct cli *cli, const struct arguments *a);
+int run_find(struct cli *cli, const struct arguments *a);
+int run_ring(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

@@ -216,10 +216,16 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
 {
         struct bus *b = userdata;
 
-        if (b->manager->config.second)
-                return sd_bus_message_append(
-                        reply, "as", 4, "sessions", "classic", "second", "queue");
-        return sd_bus_message_append(reply, "as", 3, "sessions", "classic", "queue");
+        const struct config *c = &b->manager->config;
+        const char *features[6] = { "sessions", "classic" };
+        size_t n = 2;
+
+        if (c->second)
+                features[n++] = "second";
+        features[n++] = "queue";
+        if (c->ring)
+                features[n++] = "ring";
+        return sd_bus_message_append_strv(reply, (char **)features);
 }
 
 static int get_last_sequence(sd_bus *bus, const char *path, const char *interface,
