@@ -54,8 +54,7 @@ def learn(daemon):
         peer.shake_hands()
     daemon.id, daemon.username = peer.peer[:2]
     daemon.word = f"{daemon.username}#{daemon.id[:8]}"
-    daemon.place = Place(daemon.address, daemon.address,
-                         hashlib.sha256(peer.peer_public).hexdigest())
+    daemon.place = Place(hashlib.sha256(peer.peer_public).hexdigest(), daemon.address)
 
 
 def end_all(daemons):

@@ -357,6 +357,7 @@ def join_where_nobody_is():
     ece = start(1)
     assert_in(address(9), refused("NotReachable", ece.ring, "Join", "s", address(9)))
     assert_in(address(9), refused("NotReachable", ece.ring, "Join", "s", f"{address(9)}:7001"))
+    assert_in("nowhere.invalid", refused("NotReachable", ece.ring, "Join", "s", "nowhere.invalid"))
     # Somebody is there, but it is none of us.
     for manner in ("closes", "says nothing"):
         server = socket.create_server((address(9), 7001))

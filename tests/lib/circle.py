@@ -3,44 +3,37 @@
 
     wait_circle([ece, bob, can])         # daemons or machines: these are the ring, and nobody else
     check_circle([ece], [Place(...)])    # the same now, where not all can be asked
-
-An entry of a list names a member by its address, or by its position or the beginning of that.
 """
 
+import base64
 import collections
 
 from harness import Failure, assert_equal, wait_for
 
 SUCCESSORS = 8
 
-Place = collections.namedtuple("Place", "name address position")
 
+class Place(collections.namedtuple("Place", "position address")):
+    """@position in hexadecimal digits; its first half is the id."""
 
-def named_by(entry, places):
-    """The name of the place that an entry means, or the entry."""
-    words = entry.split()
-    for place in places:
-        for word in words:
-            if word == place.address or (len(word) >= 8 and place.position.startswith(word)):
-                return place.name
-    return entry
+    def __str__(self):
+        id = base64.b32encode(bytes.fromhex(self.position)[:16]).decode().lower().rstrip("=")
+        return f"{id}@{self.address}"
 
 
 def check_circle(members, silent=()):
     """Each of the members has the right successors, in their order, and the right predecessor. So
     the first ones, followed, lead once around."""
     status = {m.address: m.ring_status() for m in members}
-    for m in members:
-        assert_equal(status[m.address]["state"], "member", f"state of {m.address}")
-    places = [Place(m.address, m.address, status[m.address]["position"]) for m in members]
-    order = sorted([*places, *silent], key=lambda p: p.position)
+    for address, s in status.items():
+        assert_equal(s["state"], "member", f"state of {address}")
+    places = [Place(s["position"], address) for address, s in status.items()]
+    order = sorted([*places, *silent])
     for place in places:
-        i = order.index(place)
-        others = [p.name for p in order[i + 1:] + order[:i]]
-        told = [named_by(e, order) for e in status[place.address]["successors"]]
-        assert_equal(told, others[:SUCCESSORS], f"successors of {place.address}")
-        told = named_by(status[place.address]["predecessor"], order)
-        assert_equal(told, others[-1], f"predecessor of {place.address}")
+        i, s = order.index(place), status[place.address]
+        others = [str(p) for p in order[i + 1:] + order[:i]]
+        assert_equal(s["successors"], others[:SUCCESSORS], f"successors of {place.address}")
+        assert_equal(s["predecessor"], others[-1], f"predecessor of {place.address}")
     return status
 
 
