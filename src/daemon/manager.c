@@ -20,7 +20,7 @@
 #define ANNOUNCE_PORT 6000
 #define TIMER_ACCURACY_USEC (20 * USEC_PER_MSEC)
 #define LOADS_PER_WAKE_UP 32
-#define GOODBYE_USEC_MAX (200 * USEC_PER_MSEC)
+#define STOP_USEC_MAX (GOODBYE_USEC_MAX + 200 * USEC_PER_MSEC)
 
 /*
  * Inputs
@@ -143,8 +143,8 @@ void manager_stop(struct manager *m)
                 (void)sd_event_exit(m->event, EXIT_SUCCESS);
                 return;
         }
-        r = sd_event_add_time_relative(m->event, &m->goodbye_timer, CLOCK_MONOTONIC,
-                GOODBYE_USEC_MAX, TIMER_ACCURACY_USEC, on_goodbye_late, m);
+        r = sd_event_add_time_relative(m->event, &m->goodbye_timer, CLOCK_MONOTONIC, STOP_USEC_MAX,
+                TIMER_ACCURACY_USEC, on_goodbye_late, m);
         if (r >= 0 && manager_take(m, node_say_goodbye(m->node, manager_now(m))) >= 0)
                 r = manager_flush(m);
         if (r < 0)
@@ -484,7 +484,8 @@ int manager_run(struct manager *m)
                 }
                 if (is_turn_over(m, r == 0))
                         (void)manager_flush(m);
-                if (m->goodbye_timer && m->n_inputs == 0 && !links_are_flushing(&m->links))
+                if (m->goodbye_timer && m->n_inputs == 0 && !node_is_saying_goodbye(m->node) &&
+                        !links_are_flushing(&m->links))
                         (void)sd_event_exit(m->event, EXIT_SUCCESS);
         }
         if (!manager_is_failing(m) && manager_take(m, node_answer_all(m->node)) >= 0)

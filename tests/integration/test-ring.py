@@ -83,7 +83,7 @@ def refused(names, function, *args):
     except BusError as error:
         assert_in(error.name, [n if "." in n else ERROR + n for n in names.split()],
                   f"error of {args}")
-        assert_true(re.fullmatch(r"[^\n]{15,}\.", error.sentence), f"sentence {error.sentence!r}")
+        assert_true(re.fullmatch(r"(?s).{15,}\.", error.sentence), f"sentence {error.sentence!r}")
         return error.sentence
     raise Failure(f"{args}: {result!r} instead of error {names}")
 
@@ -103,9 +103,10 @@ def places_of_the_configuration_lead_to_one_ring():
                           ("Predecessor", "predecessor"), ("Position", "position")):
             assert_equal(d.ring_get(name), status[key], name)
         assert_true(status["published"] > 0, "nodes that keep its record")
-    # Each name lies at two points, with the four behind each.
+    # Each name lies at two points, with the four behind each; who kept it while the ring was smaller
+    # does so until it is too old.
     kept = sum(d.ring_status()["records"] for d in daemons)
-    assert_between(kept, 8 * 4, 8 * 8, "records that are kept")
+    assert_between(kept, 8 * 4, 8 * 8 * 2, "records that are kept")
 
 
 @test
@@ -241,9 +242,10 @@ def the_ring_repairs():
     dead, alive = daemons[2:5], daemons[:2] + daemons[5:]
     for d in dead:
         d.kill()
-    for status in wait_circle(alive, seconds=SECONDS).values():
+    states = wait_circle(alive, seconds=SECONDS).values()
+    for status in states:
         assert_equal(status["members"], 5, "members")
-        assert_true(status["last-repair"] > 0, "time of the last repair")
+    assert_true(any(status["last-repair"] > 0 for status in states), "time of the last repair")
     for d in alive:
         for other in alive:
             assert_true(is_found(d, other), f"{d.address} finds {other.word}")

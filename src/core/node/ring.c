@@ -23,7 +23,6 @@
 #define DIAL_BACKS_MAX 4 /* an address may ask for in DIAL_BACKS_USEC */
 #define DIAL_BACKS_USEC (10 * USEC_PER_SEC)
 #define DIAL_BACK_SOURCES 256
-#define GOODBYE_USEC (500 * USEC_PER_MSEC) /* for withdrawals that take a dial */
 
 static usec_t jitter(struct node *n, usec_t usec)
 {
@@ -376,8 +375,13 @@ int node_ring_say_goodbye(struct node *n, struct now now)
         if (!n->ring.engine)
                 return node_native_goodbye(n, now);
         r = save(n, now);
-        n->ring.goodbye_usec = usec_add(now.mono_usec, GOODBYE_USEC);
+        n->ring.goodbye_usec = usec_add(now.mono_usec, GOODBYE_USEC_MAX);
         return r < 0 ? r : chord_stop(n->ring.engine, now.mono_usec);
+}
+
+bool node_is_saying_goodbye(const struct node *n)
+{
+        return n->ring.goodbye_usec > 0;
 }
 
 /*
