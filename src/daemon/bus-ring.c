@@ -179,9 +179,12 @@ void bus_answer_joined(struct bus *b, uint64_t number)
         struct call *c = bus_find_call(b, number);
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
+        int r;
 
-        if (c)
-                bus_answer_call(b, c, sd_bus_message_new_method_return(c->message, &reply), reply);
+        if (!c)
+                return;
+        r = sd_bus_message_new_method_return(c->message, &reply);
+        bus_answer_call(b, c, r, reply);
 }
 
 static int append_found(sd_bus_message *reply, const struct found_user *u)
