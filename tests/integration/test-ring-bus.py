@@ -191,6 +191,22 @@ def bootstrap_without_an_address_is_told():
 
 
 @test
+def whom_the_configuration_joins_does_not_leave():
+    ece = ece_alone(config="[Ring]\nBootstrap=nobody.invalid\n")
+    assert_in("Bootstrap=", assert_error(INVALID_ARGS, ece, "Leave"))
+    ece.configure("")
+    ece.process.send_signal(signal.SIGHUP)
+
+    def leaves():
+        try:
+            return ring(ece, "Leave") == []
+        except BusError:
+            return False
+
+    wait_for(leaves, 60, "the reload")
+
+
+@test
 def a_mistake_in_bootstrap_is_told():
     ece = ece_alone(config="[Ring]\nBootstrap=chat..example\n")
     assert_in("mistake", " ".join(ece.call("GetStatus")[0]["warnings"]))
