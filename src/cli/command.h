@@ -59,6 +59,7 @@ struct command {
         enum completion completion; /* of the first word */
         bool not_in_shell;
         int (*run)(struct cli *cli, const struct arguments *a); /* an exit status */
+        bool is_opposite; /* of the command before it: one line of a short list has both */
 };
 
 extern const struct command commands[];

@@ -140,7 +140,7 @@ static const struct dictionary_label labels[] = {
         { "round_usec", "Looks around every", VALUE_SPAN },
         { "last_repair", "Last repair", VALUE_TIME },
         { "records", "Names kept here", VALUE_PLAIN },
-        { "published", "Own name kept by", VALUE_PLAIN },
+        { "published", "Copies of own name", VALUE_PLAIN },
         { "found", "Users found", VALUE_PLAIN },
         { "missed", "Users not found", VALUE_PLAIN },
 };

@@ -168,9 +168,13 @@ static int leave(sd_bus_message *call, void *userdata, sd_bus_error *error)
                 r = bus_check_space(m, error);
         if (r < 0)
                 return r;
+        /* Also while none of it has an address yet, of which the node knows nothing. */
+        if (m->config.bootstrap.n > 0)
+                return bus_set_error(error, BUS_INVALID_ARGS,
+                        "The configuration has this machine join: remove [Ring] Bootstrap= from "
+                        "%s, reload p2pchatd, and leave then.",
+                        m->settings->config);
         r = manager_take(m, node_ring_leave(m->node, manager_now(m), &refusal));
-        if (r == 0)
-                ring_leave(&m->ring);
         return bus_finish(b, call, r, &refusal, error);
 }
 

@@ -62,18 +62,13 @@ static int ask(struct ring *r, struct bootstrap *b, const char *word)
         return k;
 }
 
-static void cancel(struct ring *r)
-{
-        for (size_t i = 0; i < ELEMENTSOF(r->bootstraps); i++)
-                r->bootstraps[i].question = question_cancel(r->bootstraps[i].question);
-        r->n_places = 0;
-}
-
 static void look_up(struct ring *r)
 {
         const struct config_words *words = &r->manager->config.bootstrap;
 
-        cancel(r);
+        for (size_t i = 0; i < ELEMENTSOF(r->bootstraps); i++)
+                r->bootstraps[i].question = question_cancel(r->bootstraps[i].question);
+        r->n_places = 0;
         r->n_open = words->n;
         for (size_t i = 0; i < words->n; i++) {
                 int k = ask(r, &r->bootstraps[i], words->items[i]);
@@ -91,7 +86,7 @@ static void look_up(struct ring *r)
 
 void ring_refresh(struct ring *r)
 {
-        if (!r->resolver || r->has_left)
+        if (!r->resolver)
                 return;
         for (size_t i = 0; i < ELEMENTSOF(r->bootstraps); i++)
                 r->bootstraps[i].is_missing = false;
@@ -164,19 +159,10 @@ int ring_join(struct ring *r, uint64_t call, const char *text, struct refusal *r
                 return -ENOMEM;
         *j = (struct join){ .ring = r, .call = call, .name = strdup(text) };
         list_append(&r->joins, &j->list);
-        r->has_left = false;
         k = j->name ? resolver_ask(r->resolver, &host, on_join, j, &j->question) : -ENOMEM;
         if (k < 0)
                 join_free(j);
         return k;
-}
-
-void ring_leave(struct ring *r)
-{
-        cancel(r);
-        r->is_told = false;
-        r->has_left = true;
-        (void)sd_event_source_set_enabled(r->again, SD_EVENT_OFF);
 }
 
 void ring_forget_call(struct ring *r, uint64_t call)

@@ -30,8 +30,7 @@ struct ring {
         size_t n_open; /* of them, not answered */
         struct endpoint places[RING_BOOTSTRAP_MAX];
         size_t n_places;
-        bool is_told;  /* the node has some of Bootstrap= */
-        bool has_left; /* by a person's wish: not to be undone before the next start */
+        bool is_told; /* the node has some of Bootstrap= */
 
         struct list joins; /* of struct join: calls whose host is looked up */
 };
@@ -45,7 +44,5 @@ void ring_done(struct ring *r);
 void ring_refresh(struct ring *r);
 /* Looks up @host, tells the node, and answers @call in the end. 0, -errno, or enum refusal_code. */
 int ring_join(struct ring *r, uint64_t call, const char *host, struct refusal *ret_refusal);
-/* Bootstrap= means nothing until the next start or ring_join(). */
-void ring_leave(struct ring *r);
 /* The caller of a ring_join() left. */
 void ring_forget_call(struct ring *r, uint64_t call);

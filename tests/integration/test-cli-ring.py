@@ -45,7 +45,7 @@ def a_place_in_the_ring():
         "State member", "Joined yes", f"Position {POSITION}", "Reached at 203.0.113.9:7001",
         "Nodes, about 12", f"Predecessor {NODES[2]}", f"Successors {NODES[0]}", NODES[1],
         "Fingers none", "Sessions for it 5", "Looks around every 5 min", "Last repair never",
-        "Names kept here 4", "Own name kept by 8", "Users found 3", "Users not found 1"])
+        "Names kept here 4", "Copies of own name 8", "Users found 3", "Users not found 1"])
     lines = s.cli("--json", "ring", check=True).stdout.splitlines()
     assert_equal([json.loads(line) for line in lines], [{
         "state": "member", "joined": True, "position": POSITION, "endpoint": "203.0.113.9:7001",

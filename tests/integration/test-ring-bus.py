@@ -182,13 +182,28 @@ def whoever_leaves_is_forgotten():
 
 
 @test
-def bootstrap_without_an_address_is_told_once():
+def bootstrap_without_an_address_is_told():
     ece = ece_alone(config="[Ring]\nBootstrap=nobody.invalid, 127.50.9.3:1\n")
     wait_for(lambda: "nobody.invalid has no address" in ece.errors(), 60, "the warning")
     ece.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: ece.errors().count("nobody.invalid has no address") == 2, 60,
+    wait_for(lambda: ece.errors().count("nobody.invalid has no address") >= 2, 60,
              "the warning after a reload")
-    ece.call("ListUsers")
+
+
+@test
+def whom_the_configuration_joins_does_not_leave():
+    ece = ece_alone(config="[Ring]\nBootstrap=nobody.invalid\n")
+    assert_in("Bootstrap=", assert_error(INVALID_ARGS, ece, "Leave"))
+    ece.configure("")
+    ece.process.send_signal(signal.SIGHUP)
+
+    def leaves():
+        try:
+            return ring(ece, "Leave") == []
+        except BusError:
+            return False
+
+    wait_for(leaves, 60, "the reload")
 
 
 @test

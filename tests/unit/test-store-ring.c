@@ -77,9 +77,26 @@ TEST(what_is_not_understood_is_ignored)
         good[0]++; /* the version */
         ASSERT_OK(store_set_setting(s, "ring", good, size));
         ASSERT_EQ(store_load_ring(s, &r), -ENOENT);
-        good[0]--;
-        good[2] = RING_PLACES_MAX + 1;
-        ASSERT_OK(store_set_setting(s, "ring", good, sizeof good));
+        store_free(s);
+}
+
+TEST(more_places_than_there_is_room_for_are_none)
+{
+        struct store *s = fixture_open(":memory:", NULL);
+        struct ring_record r;
+        uint8_t data[2048];
+        size_t size, place;
+
+        fixture_apply(s, ring(true, RING_PLACES_MAX));
+        ASSERT_OK(store_get_setting(s, "ring"));
+        size = s->plain.size;
+        place = (size - 3) / RING_PLACES_MAX;
+        ASSERT_LT(size + place, sizeof data);
+        memcpy(data, s->plain.data, size);
+        memcpy(data + size, data + size - place, place);
+        ASSERT_EQ(data[2], RING_PLACES_MAX);
+        data[2]++;
+        ASSERT_OK(store_set_setting(s, "ring", data, size + place));
         ASSERT_EQ(store_load_ring(s, &r), -ENOENT);
         store_free(s);
 }
