@@ -58,6 +58,8 @@ static int greet(struct node *n, struct greeting *e, struct now now, bool *ret)
                 return 0;
         *ret = false;
         e->due_usec = usec_add(now.mono_usec, GREET_AGAIN_USEC);
+        if (node_ring_is_alone(n) && link)
+                return node_ring_met(n, link, now);
         if (node_ring_is_alone(n)) {
                 if (n->unproven_usec > now.mono_usec) {
                         e->due_usec = n->unproven_usec;

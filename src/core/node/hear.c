@@ -313,13 +313,15 @@ static int hear_native(struct node *n, const struct endpoint *from, const struct
                 r = node_add_peer(n, &record, now, ret);
                 if (r != 0)
                         return r;
+                (*ret)->is_near = true;
                 node_greet(n, *ret, now);
                 return node_deliver_named(n, record.name, now);
         }
 
         *ret = peer;
-        if (peer->neighbour.presence != PRESENCE_ONLINE)
+        if (peer->neighbour.presence != PRESENCE_ONLINE || !peer->is_near)
                 node_greet(n, peer, now);
+        peer->is_near = true;
         if (!peer->record.is_proven) {
                 r = take_hint(n, peer, a, &at);
                 if (r < 0)

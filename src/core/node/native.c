@@ -99,11 +99,12 @@ static const char *end_word(const struct link *link, enum session_end how, enum 
 }
 
 /* What waits goes in another session, after a rest; but a renewal that is under way is that. */
-static int session_lost(struct node *n, struct native *native, struct now now)
+static int session_lost(struct node *n, struct native *native, enum link_loss loss, struct now now)
 {
         struct peer *peer = native->peer;
 
         native->link = 0;
+        native->expected_usec = loss == LOSS_REPLACED ? usec_add(now.mono_usec, EXPECTED_USEC) : 0;
         n->n_sessions--;
         node_streams_close(native);
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
@@ -111,14 +112,19 @@ static int session_lost(struct node *n, struct native *native, struct now now)
         peer_touch(&n->peers, peer);
         if (native->dial_link != 0 || peer->outbox.n == 0)
                 return 0;
+        if (loss == LOSS_REPLACED) {
+                n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
+                return 0;
+        }
         return node_native_rest(n, peer, now);
 }
 
 /* What a dial was for, or a session for the ring alone, is over. */
-static int forget_other(struct node *n, const struct link *gone, bool failed, struct now now)
+static int forget_other(
+        struct node *n, const struct link *gone, enum link_loss loss, struct now now)
 {
         if (gone->ring_node)
-                return node_ring_link_gone(n, gone->ring_node, gone->number, failed, now);
+                return node_ring_link_gone(n, gone->ring_node, gone->number, loss, now);
         if (gone->visit)
                 return node_visit_missed(n, gone->visit, now);
         if (gone->purpose == LINK_FOR_PROBE)
@@ -126,8 +132,8 @@ static int forget_other(struct node *n, const struct link *gone, bool failed, st
         return 0;
 }
 
-/* The link of a session, or of a dial, is gone or going. @failed: nobody ended it. */
-static int forget(struct node *n, struct link *link, bool failed, struct now now)
+/* The link of a session, or of a dial, is gone or going. */
+static int forget(struct node *n, struct link *link, enum link_loss loss, struct now now)
 {
         struct native *native = native_of(link);
         const struct link gone = *link;
@@ -135,12 +141,12 @@ static int forget(struct node *n, struct link *link, bool failed, struct now now
 
         node_forget_link(n, link);
         if (native && native->link == gone.number) {
-                r = session_lost(n, native, now);
-                return r < 0 ? r : node_ring_lost(n, &gone.position, failed, now);
+                r = session_lost(n, native, loss, now);
+                return r < 0 ? r : node_ring_lost(n, &gone.position, loss == LOSS_FAILED, now);
         }
         if (native && native->dial_link == gone.number)
                 return node_native_missed(n, native, now);
-        return forget_other(n, &gone, failed, now);
+        return forget_other(n, &gone, loss, now);
 }
 
 static int drain(struct node *n, uint64_t number, struct now now);
@@ -178,11 +184,23 @@ int node_native_retire(struct node *n, struct link *link, bool is_over, struct n
         return r < 0 ? r : drain(n, link->number, now);
 }
 
-/* Somebody ended it who is still there. */
-static bool is_end_in_peace(enum session_end how, enum goodbye goodbye)
+static enum link_loss loss_of(enum session_end how, enum goodbye goodbye)
 {
-        return how == SESSION_IDLE || how == SESSION_CLOSED || how == SESSION_USED_UP ||
-               (how == SESSION_GOODBYE && goodbye != GOODBYE_STOP && goodbye != GOODBYE_OTHER);
+        if (how == SESSION_IDLE || how == SESSION_CLOSED || how == SESSION_USED_UP)
+                return LOSS_IN_PEACE;
+        if (how != SESSION_GOODBYE)
+                return LOSS_FAILED;
+        switch (goodbye) {
+        case GOODBYE_REPLACED:
+                return LOSS_REPLACED;
+        case GOODBYE_IDLE:
+        case GOODBYE_ENDED:
+                return LOSS_IN_PEACE;
+        case GOODBYE_STOP:
+        case GOODBYE_OTHER:
+                break;
+        }
+        return LOSS_FAILED;
 }
 
 static int take_end(struct node *n, struct link *link, enum session_end how, enum goodbye goodbye,
@@ -195,7 +213,7 @@ static int take_end(struct node *n, struct link *link, enum session_end how, enu
                 r = node_emit_close(n, link->number, CLOSE_FLUSH);
         if (r == 0 && how == SESSION_OTHER_ID)
                 r = node_native_met_other(n, link, session_peer(link->session), now);
-        return r < 0 ? r : forget(n, link, !is_end_in_peace(how, goodbye), now);
+        return r < 0 ? r : forget(n, link, loss_of(how, goodbye), now);
 }
 
 /* What is said of streams: to one who is for the ring alone so far, we are a user. */
@@ -391,7 +409,7 @@ int node_native_ended(struct node *n, struct link *link, struct now now)
         r = node_native_told(n, link, link->end_word ?: "lost", now);
         if (r == 0)
                 r = node_emit_close(n, link->number, CLOSE_FLUSH);
-        return r < 0 ? r : forget(n, link, true, now);
+        return r < 0 ? r : forget(n, link, LOSS_FAILED, now);
 }
 
 int node_native_closed(struct node *n, struct link *link, enum link_end how, struct now now)
@@ -401,7 +419,7 @@ int node_native_closed(struct node *n, struct link *link, enum link_end how, str
 
         if (link->session)
                 r = node_native_told(n, link, link->end_word ?: word, now);
-        return r < 0 ? r : forget(n, link, true, now);
+        return r < 0 ? r : forget(n, link, LOSS_FAILED, now);
 }
 
 int node_native_advance(struct node *n, struct now now)

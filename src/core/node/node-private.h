@@ -51,6 +51,13 @@ enum link_purpose {
         LINK_FOR_PROBE, /* can it be reached? Its session ends as soon as that is known */
 };
 
+/* How a session ended. */
+enum link_loss {
+        LOSS_IN_PEACE, /* somebody ended it who is still there */
+        LOSS_REPLACED, /* the other side has a newer one, of which we shall hear */
+        LOSS_FAILED,
+};
+
 struct link {
         struct table_entry by_number;
         struct list list; /* in node.links, oldest first */
@@ -117,6 +124,7 @@ struct native {
         struct endpoint dial_place; /* where that is */
         unsigned n_tried;           /* places where it was sought in vain in this round */
         struct session_claim claim; /* of the proven session */
+        usec_t expected_usec;       /* until then another session is: this one was replaced */
         usec_t searched_usec;       /* when it was last looked for on the ring; 0: never */
 };
 
@@ -129,6 +137,7 @@ struct ring_node {
         uint64_t link;              /* of that session once it is proven, 0: none */
         struct session_claim claim; /* of it */
         uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
+        usec_t expected_usec;       /* as of a native user */
         struct buffer waiting;      /* to be said once it is: size (2), bytes, ... */
 };
 
@@ -143,6 +152,7 @@ struct visit {
         uint64_t link; /* of the dial */
 };
 
+#define EXPECTED_USEC USEC_PER_SEC
 #define GREETINGS_MAX 128
 
 /* A native user who appeared on the local network: is it on our ring? */
@@ -421,11 +431,15 @@ int node_ring_visited(
         struct node *n, struct link *link, const struct introduction *who, struct now now);
 /* It ended; @failed: not because nothing was to be said. */
 int node_ring_lost(struct node *n, const struct ring_id *position, bool failed, struct now now);
+/* Announcements of the user with this id are heard: what is said to the ring stays near. */
+bool node_ring_is_near(const struct node *n, const char *id);
 /* Our name or addresses changed. */
 int node_ring_changed(struct node *n, bool is_moved, struct now now);
 /* Withdraws, and leaves. */
 int node_ring_say_goodbye(struct node *n, struct now now);
 bool node_ring_is_alone(const struct node *n);
+/* To more than the local network. */
+bool node_ring_is_joined(const struct node *n);
 /* Neither of the local network nor of a machine, unless we are there ourselves. */
 bool node_ring_is_plausible(const struct node *n, const struct endpoint *e);
 
@@ -461,8 +475,8 @@ bool node_ring_hand_over(
 /* What waited for a session with the id of @link goes. */
 int node_ring_flush(struct node *n, struct link *link, const char *id, struct now now);
 /* A dial for the ring, or a session that is for it alone, is gone; the link is, too. */
-int node_ring_link_gone(
-        struct node *n, struct ring_node *node, uint64_t number, bool failed, struct now now);
+int node_ring_link_gone(struct node *n, struct ring_node *node, uint64_t number,
+        enum link_loss loss, struct now now);
 /* Such a dial has found a user: it is the user's session now. */
 void node_ring_dialled(struct node *n, struct link *link);
 struct link *node_ring_link(const struct node *n, const char *id);

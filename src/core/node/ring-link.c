@@ -50,6 +50,20 @@ static void release(struct node *n, struct ring_node *node)
                 node_done(n, node);
 }
 
+/* One that nothing waits for and nothing is said to goes. False: there is none. */
+static bool evict(struct node *n)
+{
+        list_for_each (i, &n->ring.nodes) {
+                struct ring_node *node = container_of(i, struct ring_node, list);
+
+                if (is_idle(node)) {
+                        node_done(n, node);
+                        return true;
+                }
+        }
+        return false;
+}
+
 /* 0, -ENOMEM, or 1 when there are too many. */
 static int get(
         struct node *n, const char *id, const struct chord_peer *peer, struct ring_node **ret)
@@ -58,7 +72,7 @@ static int get(
         int r;
 
         if (!node) {
-                if (n->ring.nodes_by_id.n >= NODES_MAX)
+                if (n->ring.nodes_by_id.n >= NODES_MAX && !evict(n))
                         return 1;
                 node = calloc(1, sizeof *node);
                 if (!node)
@@ -167,6 +181,13 @@ static int wait(struct ring_node *node, const void *data, size_t size)
         return r < 0 ? r : buffer_append(&node->waiting, data, size);
 }
 
+/* Another session than the one that has just ended will be proven in a moment. */
+static bool is_expected(const struct peer *peer, const struct ring_node *node, struct now now)
+{
+        return node->expected_usec > now.mono_usec ||
+               (peer && peer->native && peer->native->expected_usec > now.mono_usec);
+}
+
 int node_ring_send(
         struct node *n, const struct chord_peer *to, const void *data, size_t size, struct now now)
 {
@@ -188,7 +209,7 @@ int node_ring_send(
                 return chord_failed(n->ring.engine, &to->id, now.mono_usec);
         if (r == 0)
                 r = wait(node, data, size);
-        return r < 0 ? r : dial(n, node, now);
+        return r < 0 || is_expected(peer, node, now) ? r : dial(n, node, now);
 }
 
 int node_ring_flush(struct node *n, struct link *link, const char *id, struct now now)
@@ -276,13 +297,16 @@ bool node_ring_hand_over(
         return true;
 }
 
-int node_ring_link_gone(
-        struct node *n, struct ring_node *node, uint64_t number, bool failed, struct now now)
+int node_ring_link_gone(struct node *n, struct ring_node *node, uint64_t number,
+        enum link_loss loss, struct now now)
 {
         struct ring_id position = node->peer.id;
+        bool failed = loss == LOSS_FAILED;
         if (node->link == number) {
                 node->link = 0;
                 n->ring.n_links--;
+                if (loss == LOSS_REPLACED)
+                        node->expected_usec = usec_add(now.mono_usec, EXPECTED_USEC);
         } else {
                 node->dial_link = 0;
                 failed = true;
@@ -290,7 +314,8 @@ int node_ring_link_gone(
         failed = failed && !node_session_with(n, node->id) && is_idle(node);
         if (failed)
                 buffer_clear(&node->waiting);
-        release(n, node);
+        if (loss != LOSS_REPLACED)
+                release(n, node);
         return node_ring_lost(n, &position, failed, now);
 }
 

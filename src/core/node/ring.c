@@ -76,7 +76,14 @@ bool node_ring_is_alone(const struct node *n)
         return chord_successors(n->ring.engine)->n == 0;
 }
 
-static bool is_joined(const struct node *n)
+bool node_ring_is_near(const struct node *n, const char *id)
+{
+        const struct peer *peer = peers_by_id(&n->peers, id);
+
+        return peer && peer->is_near && !peer->record.blocked;
+}
+
+bool node_ring_is_joined(const struct node *n)
 {
         return n->ring.record.is_joined || n->ring.n_bootstrap > 0;
 }
@@ -123,7 +130,7 @@ static int publish(struct node *n, struct now now)
         size_t n_endpoints = 0;
 
         n->ring.publishes = false;
-        if (!is_joined(n))
+        if (!node_ring_is_joined(n))
                 return 0;
         if (n->ring.endpoint.family != ENDPOINT_NONE)
                 add_endpoint(endpoints, &n_endpoints, &n->ring.endpoint);
@@ -164,7 +171,7 @@ static int save(struct node *n, struct now now)
 
         n->ring.save_usec = usec_add(now.mono_usec, SAVE_USEC);
         chord_status(n->ring.engine, &status);
-        if (!is_joined(n) || status.successors.n == 0)
+        if (!node_ring_is_joined(n) || status.successors.n == 0)
                 return 0;
         for (size_t i = 0; i < status.successors.n; i++)
                 remember(&record, &status.successors.peers[i]);
@@ -233,11 +240,13 @@ int node_ring_visited(
 
 int node_ring_met(struct node *n, struct link *link, struct now now)
 {
+        const struct introduction *who = session_peer(link->session);
         struct chord_peer peer = peer_of(link);
         int r = 0;
 
-        if (!n->ring.engine || n->is_leaving ||
-                !(session_peer(link->session)->features & FEATURE_RING))
+        if (!n->ring.engine || n->is_leaving || n->ring.is_renewing ||
+                !(who->features & FEATURE_RING) ||
+                !(node_ring_is_joined(n) || node_ring_is_near(n, who->id)))
                 return 0;
         if (node_ring_is_alone(n))
                 r = chord_hear(n->ring.engine, &peer, now.mono_usec);
@@ -453,7 +462,7 @@ int node_ring_end_turn(struct node *n, struct now now)
                 return 0;
         if (g->publishes && !n->is_leaving && !g->is_renewing)
                 r = publish(n, now);
-        if (g->save_usec == USEC_INFINITY && is_joined(n))
+        if (g->save_usec == USEC_INFINITY && node_ring_is_joined(n))
                 g->save_usec = usec_add(now.mono_usec, SAVE_USEC);
         while (r == 0 && chord_next_effect(g->engine, &e))
                 r = take_effect(n, &e, now);
@@ -474,7 +483,7 @@ void node_ring_status(const struct node *n, struct ring_status *ret)
         *ret = (struct ring_status){ .is_there = g->engine };
         if (!g->engine)
                 return;
-        ret->is_joined = is_joined(n);
+        ret->is_joined = node_ring_is_joined(n);
         ret->position = g->position;
         ret->endpoint = g->endpoint;
         ret->n_sessions = g->n_links;

@@ -154,6 +154,10 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now)
                 return node_native_promote(n, link, now);
         if (native->link != 0 || native->dial_link != 0 || count_places(peer) == 0)
                 return 0;
+        if (native->expected_usec > now.mono_usec) {
+                n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
+                return 0;
+        }
 
         place = next_place(peer);
         usec = due_usec(n, peer, &place);
@@ -179,7 +183,8 @@ bool node_is_seeking(const struct node *n, const struct peer *peer, struct now n
 
         if (!n->options.identity || n->is_leaving || peer->record.blocked)
                 return false;
-        if (native && (native->link != 0 || native->dial_link != 0))
+        if (native && (native->link != 0 || native->dial_link != 0 ||
+                              native->expected_usec > now.mono_usec))
                 return true;
         return count_places(peer) > 0 && peer->outbox.retry_usec <= now.mono_usec;
 }
