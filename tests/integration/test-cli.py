@@ -114,10 +114,12 @@ def users_are_shown_with_their_state():
                  ["name", "id", "address", "state", "last_heard", "security", "flags"], "keys")
     assert_equal(rows[0]["name"], "Bob")
     assert_equal(rows[0]["address"], "127.20.1.2")
+    # Neighbours on the ring soon prove who they are.
+    wait_for(lambda: ece.user("Bob")["security"] == "encrypted", 60, "a session with Bob")
     for arguments in (["--all"], ["--long"]):
         words = ece.cli("users", *arguments, check=True).stdout.split()
         assert_equal(words[:5],
-                     ["Bob", "(Online)", "unproven", "127.20.1.2", "#" + rows[0]["id"][:8]])
+                     ["Bob", "(Online)", "encrypted", "127.20.1.2", "#" + rows[0]["id"][:8]])
 
 
 @test
