@@ -2,7 +2,8 @@
 /*
  * Worlds by chance
  *
- *     sim [--seed N] [--seeds K] [--nodes N] [--hours H] [--faults LIST] [--classic] [--trace]
+ *     sim [--seed N] [--seeds K] [--nodes N] [--hours H] [--faults LIST] [--classic] [--ring]
+ * [--trace]
  *         [--twice]
  *
  * For every seed some machines live for some hours, their users write, cancel, block, rename, trust
@@ -53,6 +54,7 @@ struct arguments {
         uint64_t n_seeds, n_nodes;
         const char *list;
         bool is_twice, is_classic; /* nobody has an identity */
+        bool has_ring;             /* all take part in it: sessions come and go for it, too */
         double hours;
 };
 
@@ -61,7 +63,9 @@ static void populate(struct run *r)
 {
         struct world *w = r->world;
         unsigned n_classic = r->faults & STRIKE_CLASSIC ? (unsigned)below(r, 3) : 0;
-        struct node_options options = { .announce = true, .compat = true, .second = below(r, 2) };
+        struct node_options options = {
+                .announce = true, .compat = true, .second = below(r, 2), .ring = r->has_ring
+        };
 
         for (unsigned i = 0; i < r->n_nodes; i++) {
                 struct machine *m;
@@ -89,7 +93,7 @@ static unsigned choose_faults(struct run *r, unsigned wanted)
 }
 
 /* Old programs take one message after the other, and a long queue its time. */
-static void settle(struct world *w)
+static void settle(struct world *w, bool has_ring)
 {
         world_run(w, 10 * USEC_PER_MINUTE);
         oracle_expect_delivered(w, true);
@@ -97,6 +101,8 @@ static void settle(struct world *w)
                 world_run(w, 10 * USEC_PER_MINUTE);
         oracle_expect_delivered(w, false);
         world_run(w, 10 * USEC_PER_MINUTE);
+        if (has_ring)
+                return; /* which keeps some connected */
         /* What nobody can have is tried now and then. */
         for (int i = 0; i < 20 && w->n_wires > 0; i++)
                 world_run(w, 10 * USEC_PER_SEC);
@@ -110,6 +116,7 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 .n_nodes = (unsigned)a->n_nodes,
                 .end_usec = (usec_t)(a->hours * (double)USEC_PER_HOUR),
                 .is_classic = a->is_classic,
+                .has_ring = a->has_ring,
         };
         struct world *w = world_new(&a->options);
         uint64_t hash;
@@ -126,7 +133,7 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 world_at(w, 10 * USEC_PER_SEC, tick_rogue, &r);
         world_run_until(w, r.end_usec);
         repair(&r);
-        settle(w);
+        settle(w, a->has_ring);
 
         hash = w->trace_hash;
         add_totals(totals, w);
@@ -157,6 +164,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                 { "hours", required_argument, NULL, 'h' },
                 { "faults", required_argument, NULL, 'f' },
                 { "classic", no_argument, NULL, 'c' },
+                { "ring", no_argument, NULL, 'r' },
                 { "trace", no_argument, NULL, 't' },
                 { "twice", no_argument, NULL, '2' },
                 { 0 },
@@ -176,6 +184,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         ret->list = optarg;
                 else if (c == 'c')
                         ret->is_classic = true;
+                else if (c == 'r')
+                        ret->has_ring = true;
                 else if (c == 't')
                         ret->options.trace = true;
                 else if (c == '2')
@@ -193,8 +203,9 @@ static int run_seed(struct arguments *a, struct totals *totals)
         uint64_t hash;
 
         (void)snprintf(command, sizeof command,
-                "sim --seed %" PRIu64 " --nodes %" PRIu64 " --hours %g --faults %.160s%s --trace",
-                a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "");
+                "sim --seed %" PRIu64 " --nodes %" PRIu64 " --hours %g --faults %.160s%s%s --trace",
+                a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "",
+                a->has_ring ? " --ring" : "");
         a->options.command = command;
         hash = run(a, totals);
         if (!a->is_twice || run(a, &again) == hash)

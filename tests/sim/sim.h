@@ -33,6 +33,7 @@ struct run {
         unsigned faults;
         unsigned n_nodes;
         bool is_classic; /* nobody has an identity */
+        bool has_ring;
         usec_t end_usec;
         unsigned host_last;
         uint64_t n_texts;
