@@ -15,10 +15,10 @@ enum effect_type {
         EFFECT_CLOSE,    /* end a link; how says in what manner */
         EFFECT_DATAGRAM, /* send one, on the interface given; errors are nobody's business */
         EFFECT_REPLY,    /* answer a call of node_send() */
-        EFFECT_REFUSE,   /* the same, or one of another call that is answered later: with an error */
-        EFFECT_JOINED,   /* answer a call of node_ring_join() */
-        EFFECT_FOUND,    /* answer a call of node_ring_find() */
-        EFFECT_LOAD,     /* fetch the text of a queued message; node_loaded() takes it */
+        EFFECT_REFUSE, /* the same, or one of another call that is answered later: with an error */
+        EFFECT_JOINED, /* answer a call of node_ring_join() */
+        EFFECT_FOUND,  /* answer a call of node_ring_find() */
+        EFFECT_LOAD,   /* fetch the text of a queued message; node_loaded() takes it */
 };
 
 /* Who was found on the ring. */
@@ -59,6 +59,8 @@ struct effect {
                         uint64_t link;
                         const uint8_t *data;
                         size_t size;
+                        uint64_t word; /* not 0: node_taken() tells it when the other side's kernel
+                                          has acknowledged all that was to be written by then */
                 } send;
                 struct {
                         uint64_t link; /* odd: those that we dial; even ones are accepted */
