@@ -32,7 +32,8 @@ static int carry_out(struct manager *m, const struct effect *e)
 {
         switch (e->type) {
         case EFFECT_SEND:
-                return links_send(&m->links, e->send.link, e->send.data, e->send.size);
+                return links_send(
+                        &m->links, e->send.link, e->send.data, e->send.size, e->send.word);
         case EFFECT_DIAL:
                 return links_dial(&m->links, e->dial.link, &e->dial.to);
         case EFFECT_CLOSE:

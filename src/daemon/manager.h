@@ -45,7 +45,7 @@ struct manager {
         struct memory memory;
         struct node *node;
         struct links links;
-        struct listener listener;
+        struct listener listener, third_listener;
         struct datagrams datagrams;
         struct network network;
         struct bus *bus; /* NULL with --bus=none */
