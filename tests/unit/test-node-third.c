@@ -7,7 +7,7 @@
  */
 #include <stdarg.h>
 
-#include "core/legacy/third.h"
+#include "core/node/node-private.h"
 #include "lib/failing-memory.h"
 #include "unit/node-fixture.h"
 
@@ -338,11 +338,14 @@ TEST(the_same_with_another_id)
         call(&w, 4, 9, "another:9200");
         ASSERT_STREQ(users(&w), "Nora 10.0.0.9:9200 plain online\n");
         DO(&w, node_ended(w.f.node, 4, w.f.now));
+        call(&w, 2, 9, "another:9250");
+        ASSERT_STREQ(users(&w), "Nora 10.0.0.9:9250 plain online\n");
+        DO(&w, node_ended(w.f.node, 2, w.f.now));
 
         /* At another port it is another one, until it says its name. */
         call(&w, 6, 9, "a third:9300");
         ASSERT_STREQ(users(&w), "a third 10.0.0.9:9300 plain online\n"
-                                "Nora 10.0.0.9:9200 plain online\n");
+                                "Nora 10.0.0.9:9250 plain online\n");
         w.trace[0] = 0;
         HEAR(&w, 6, "{\"message\": \"again\", \"user\": \"nora\"}\x04");
         EXPECT(&w, "a row is gone\nNora says again, plain\n");
@@ -364,6 +367,8 @@ TEST(several_at_one_address)
         HEAR(&w, 4, "{\"user\": \"Nora\"}\x04");
         ASSERT_STREQ(users(&w), LONG_ID " 10.0.0.9:9201 plain online\n"
                                         "Nora 10.0.0.9:9200 plain online\n");
+        /* And a port does not make anybody him as long as he is here. */
+        call(&w, 6, 9, "somebody:9200");
         w.trace[0] = 0;
         say(&w, "Nora", "Hello");
         EXPECT(&w, "2 > {\"message\": \"Hello\"}\x04\n");
@@ -402,6 +407,56 @@ TEST(in_two_dialects)
         w.trace[0] = 0;
         say(&w, "Nora", "Hello");
         EXPECT(&w, "2 > {\"message\": \"Hello\"}\x04\n");
+        done(&w);
+}
+
+/* A classic talk from the same address is not the node's, and what is learnt there of somebody is
+ * not learnt of the node. */
+TEST(beside_classic_ones)
+{
+        static const char spelling[] = "{\"message\": \"classic\", \"username\": \"Nora\"}";
+        struct endpoint e = host(9);
+        struct world w;
+
+        ASSERT_OK(init(&w, NULL));
+        call(&w, 2, 9, LONG_ID ":9200");
+        w.trace[0] = 0;
+        DO(&w, node_accepted(w.f.node, 4, &e, w.f.now));
+        HEAR(&w, 4, "{\"unencrypted_message\": \"from whom?\"}");
+        EXPECT(&w, "10.0.0.9 says from whom?, plain\n10.0.0.9 is online\n");
+
+        ASSERT_OK(fixture_hear(&w.f, 9, "{\"username\": \"Nora\"}"));
+        HEAR(&w, 2, "{\"user\": \"Nora\"}\x04");
+        ASSERT_OK(fixture_hear(&w.f, 9, "{\"username\": \"Bob\"}"));
+        DO(&w, node_accepted(w.f.node, 6, &e, w.f.now));
+        HEAR(&w, 6, spelling);
+        DO(&w, node_ended(w.f.node, 2, w.f.now));
+        call(&w, 8, 9, LONG_ID ":9300");
+        w.trace[0] = 0;
+        HEAR(&w, 8, "as before\x04");
+        EXPECT(&w, "Nora says as before, plain\n");
+        done(&w);
+}
+
+/* Not even for somebody who has proven who he is, at an address that is full. */
+TEST(who_is_connected_is_not_forgotten)
+{
+        struct peer_record newcomer = { .name = "Newcomer", .endpoint = host(9) };
+        struct world w;
+        uint64_t gone;
+
+        ASSERT_OK(init(&w, NULL));
+        call(&w, 2, 9, LONG_ID ":9200");
+        for (unsigned i = 1; i < PEERS_PER_ADDRESS_MAX; i++) {
+                char json[64];
+
+                pass(&w, USEC_PER_SEC / 10);
+                (void)snprintf(json, sizeof json, "{\"username\": \"user%u\"}", i);
+                ASSERT_OK(fixture_hear(&w.f, 9, json));
+        }
+        ASSERT_OK(peers_evict(&w.f.node->peers, &newcomer, true, &gone));
+        ASSERT_TRUE(strstr(users(&w), NAME));
+        ASSERT_EQ(w.f.node->peers.by_number.n, PEERS_PER_ADDRESS_MAX - 1);
         done(&w);
 }
 
