@@ -160,6 +160,7 @@ static int write_some(struct connection *c)
 /*
  * Until its message is on our disk, a caller must not take our end for an answer: he believes that
  * an end of file says "taken", and a process that dies gives just that. With this it is a reset.
+ * Others, who do not look for the end of a connection, notice nothing else.
  */
 static void reset_at_death(int fd, bool is_wanted)
 {
@@ -453,7 +454,7 @@ int links_accept(struct links *l, int fd, const struct endpoint *from, bool is_t
         return manager_take(m, accepted(m->node, c->number, from, manager_now(m)));
 }
 
-int links_dial(struct links *l, uint64_t number, const struct endpoint *to)
+int links_dial(struct links *l, uint64_t number, const struct endpoint *to, bool resets)
 {
         const struct endpoint *from = &l->manager->settings->bind;
         struct connection *c;
@@ -465,6 +466,8 @@ int links_dial(struct links *l, uint64_t number, const struct endpoint *to)
         r = socket_connect(to, from->family == ENDPOINT_NONE ? NULL : from, &fd);
         if (r >= 0)
                 r = watch(c, fd);
+        if (r >= 0 && resets)
+                reset_at_death(fd, true);
         if (r >= 0)
                 r = set_deadline(c, DIAL_TIMEOUT_USEC);
         if (r < 0) {

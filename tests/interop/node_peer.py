@@ -126,12 +126,14 @@ class Node:
             if self.greets:
                 connection.send(self.greets)
 
-    def connect(self, address, port):
-        """Returns the connection; Failure: the other node hung up instead of telling its id."""
+    def connect(self, address, port, pause=0):
+        """Returns the connection; @pause: seconds until it reads the other id. Failure: the other node hung
+        up instead of telling it."""
         try:
             sock = socket.create_connection((address, port), timeout=60,
                                             source_address=(self.address, 0))
             sock.send((self.id if self.is_old else f"{self.id}:{self.port}").encode())
+            time.sleep(pause)
             id_ = sock.recv(READ).decode()
         except (ConnectionResetError, BrokenPipeError):
             id_ = ""

@@ -172,7 +172,9 @@ def an_older_one():
 
     # It told no port: what waits goes when it is back.
     assert_equal(send(ece, name_of(node), "later")[1], "queued")
-    node.connect(US, PORT)
+    # It reads our id late, and what it reads then is the id.
+    connection = node.connect(US, PORT, pause=0.4)
+    assert_equal(connection.id, ece.get("Id"))
     node.wait_packet({"message": "later"})
 
 
@@ -193,10 +195,14 @@ def long_and_many():
 
 @test
 def nodes_that_are_called():
-    node = Node(THEM, THEIRS)
+    node = Node(THEM, THEIRS, connections_max=1)
     ece = daemon(f"NodePeers={THEM}:{THEIRS} 127.30.0.21:9300\n")
     ece.wait_user(name_of(node))
     assert_equal(node.greetings, [f"{ece.get('Id')}:{PORT}"])
+    # It does not notice the end of a file, and would have no place for another connection.
+    ece.restart()
+    ece.wait_user(name_of(node))
+    wait_for(lambda: len(node.greetings) == 2, 60, "another call")
     assert_equal(send(ece, name_of(node), "first word")[1], "sent")
     node.wait_packet({"message": "first word"})
 

@@ -548,8 +548,18 @@ TEST(those_we_keep_a_connection_to)
         answer(&w, LONG_ID);
         EXPECT(&w, "1 > " OWN_ID ":9100\n" NAME " is online\n");
 
-        /* Called again when it is lost, less and less often when it never stays. */
+        /* Who is called already is not called twice, for a message. */
         DO(&w, node_ended(w.f.node, 1, w.f.now));
+        pass(&w, 2 * USEC_PER_SEC);
+        w.trace[0] = 0;
+        say(&w, NAME, "Hello");
+        EXPECT(&w, "");
+        answer(&w, LONG_ID);
+        EXPECT(&w, "3 > " OWN_ID ":9100\n3 > {\"message\": \"Hello\"}\x04\n");
+        DO(&w, node_taken(w.f.node, 3, w.word, w.f.now));
+
+        /* Called again when it is lost, less and less often when it never stays. */
+        DO(&w, node_ended(w.f.node, 3, w.f.now));
         w.trace[0] = 0;
         for (size_t i = 0; i < 12; i++) {
                 usec_t wait_usec = usec_sub(node_deadline(w.f.node), w.f.now.mono_usec);

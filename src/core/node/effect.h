@@ -65,6 +65,8 @@ struct effect {
                 struct {
                         uint64_t link; /* odd: those that we dial; even ones are accepted */
                         struct endpoint to;
+                        bool resets; /* the other side notices a reset, but no end of file: so is
+                                        the link to end, also when the process dies */
                 } dial;
                 struct {
                         uint64_t link;

@@ -70,8 +70,10 @@ int node_close_link(struct node *n, uint64_t number, enum close_how how)
         return node_emit_close(n, number, how);
 }
 
-int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret)
+static int dial(struct node *n, struct peer *peer, const struct endpoint *to, bool is_third,
+        struct link **ret)
 {
+        struct effect e = { .type = EFFECT_DIAL, .dial = { .to = *to, .resets = is_third } };
         struct link *link;
         int r;
 
@@ -79,9 +81,20 @@ int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, stru
         r = link_add(n, n->link_last, to, peer, &link);
         if (r < 0)
                 return r;
+        link->is_third = is_third;
+        e.dial.link = link->number;
         *ret = link;
-        return agenda_add_effect(&n->agenda, &(struct effect){ .type = EFFECT_DIAL,
-                                                     .dial = { .link = link->number, .to = *to } });
+        return agenda_add_effect(&n->agenda, &e);
+}
+
+int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret)
+{
+        return dial(n, peer, to, false, ret);
+}
+
+int node_dial_third(struct node *n, const struct endpoint *to, struct link **ret)
+{
+        return dial(n, NULL, to, true, ret);
 }
 
 /* All who are known at this address are classic and blocked. A native one is known by what it

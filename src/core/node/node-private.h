@@ -191,6 +191,8 @@ int node_emit_peer(struct node *n, struct peer *peer);
 
 /* links.c */
 int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret);
+/* The same in the third dialect. */
+int node_dial_third(struct node *n, const struct endpoint *to, struct link **ret);
 /* The world closes it, and the node has forgotten it. */
 int node_close_link(struct node *n, uint64_t number, enum close_how how);
 /* It is gone, or closed already. */

@@ -454,19 +454,38 @@ static int say(struct node *n, struct link *link, struct delivery *d, struct now
         return r < 0 ? r : drain(n, link->number, now);
 }
 
+/* That place is being called already, because a connection is kept to it. */
+static struct link *dialled_link(const struct node *n, const struct endpoint *to)
+{
+        for (size_t i = 0; i < n->options.n_third_peers; i++) {
+                const struct third_place *place = &n->third_places[i];
+                struct link *link = place->link > 0 ? node_link(n, place->link) : NULL;
+
+                if (link && link->third_peer == 0 && endpoint_equal(&place->endpoint, to))
+                        return link;
+        }
+        return NULL;
+}
+
 static int dial(struct node *n, struct peer *peer, struct link **ret)
 {
         struct endpoint to = peer->record.endpoint;
+        struct link *link;
         int r;
 
         to.port = peer->record.memory.third_port;
+        link = dialled_link(n, &to);
+        if (link) {
+                link->third_peer = peer->record.number;
+                *ret = link;
+                return 0;
+        }
         if (to.port == 0 || n->options.third_port == 0 || n->is_leaving ||
                 n->links_by_number.n >= n->options.links_max)
                 return 1;
-        r = node_dial(n, NULL, &to, ret);
+        r = node_dial_third(n, &to, ret);
         if (r < 0)
                 return r;
-        (*ret)->is_third = true;
         (*ret)->third_peer = peer->record.number;
         return 0;
 }
@@ -511,10 +530,9 @@ static int dial_place(struct node *n, struct third_place *place, struct now now)
         place->retry_usec = usec_add(now.mono_usec, STEADY_USEC);
         if (is_met(n, &place->endpoint) || n->links_by_number.n >= n->options.links_max)
                 return 0;
-        r = node_dial(n, NULL, &place->endpoint, &link);
+        r = node_dial_third(n, &place->endpoint, &link);
         if (r < 0)
                 return r;
-        link->is_third = true;
         place->link = link->number;
         place->begin_usec = now.mono_usec;
         return 0;
