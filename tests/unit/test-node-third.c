@@ -346,12 +346,32 @@ TEST(the_same_with_another_id)
         call(&w, 6, 9, "a third:9300");
         ASSERT_STREQ(users(&w), "a third 10.0.0.9:9300 plain online\n"
                                 "Nora 10.0.0.9:9250 plain online\n");
+        say(&w, "Nora", "Hello");
         w.trace[0] = 0;
         HEAR(&w, 6, "{\"message\": \"again\", \"user\": \"nora\"}\x04");
         EXPECT(&w, "a row is gone\nNora says again, plain\n");
         ASSERT_STREQ(users(&w), "Nora 10.0.0.9:9300 plain online\n");
-        say(&w, "Nora", "Hello");
+        /* She was being called at her last port. */
+        DO(&w, node_closed(w.f.node, w.dialled, LINK_REFUSED, w.f.now));
+        w.trace[0] = 0;
+        pass(&w, 2 * USEC_PER_SEC);
         EXPECT(&w, "6 > {\"message\": \"Hello\"}\x04\n");
+        done(&w);
+}
+
+TEST(what_waited_goes_with_the_name)
+{
+        struct world w;
+
+        ASSERT_OK(init(&w, NULL));
+        call(&w, 2, 9, LONG_ID);
+        HEAR(&w, 2, "{\"message\": \"I am\", \"user\": \"Nora\"}\x04");
+        DO(&w, node_ended(w.f.node, 2, w.f.now));
+        say(&w, "Nora", "Hello");
+        call(&w, 4, 9, "another");
+        w.trace[0] = 0;
+        HEAR(&w, 4, "{\"user\": \"Nora\"}\x04");
+        EXPECT(&w, "a row is gone\n4 > {\"message\": \"Hello\"}\x04\n");
         done(&w);
 }
 
@@ -481,6 +501,24 @@ TEST(blocked_ones_are_turned_away)
         EXPECT(&w, "");
         pass(&w, USEC_PER_SEC / 10);
         EXPECT(&w, "close 6\n");
+        done(&w);
+}
+
+/* Under another id, too, as soon as they say who they are. */
+TEST(blocked_names_are_turned_away)
+{
+        struct world w;
+
+        ASSERT_OK(init(&w, NULL));
+        ASSERT_OK(fixture_hear(&w.f, 9, "{\"username\": \"Bob\"}"));
+        ASSERT_OK(fixture_hear(&w.f, 9, "{\"username\": \"Nora\"}"));
+        DO(&w, node_block(w.f.node, "Nora", true, w.f.now, NULL));
+        call(&w, 2, 9, LONG_ID ":9200");
+        w.trace[0] = 0;
+        HEAR(&w, 2,
+                "before\x04{\"message\": \"x\", \"user\": \"nora\"}\x04"
+                "after\x04");
+        EXPECT(&w, NAME " says before, plain\nclose 2\n");
         done(&w);
 }
 

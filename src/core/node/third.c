@@ -166,7 +166,7 @@ static int take_other_row(
         uint64_t number = peer->record.number;
         int r;
 
-        if (is_connected(n, named) || named->record.blocked)
+        if (is_connected(n, named))
                 return 0;
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
         if (!peers_drop(&n->peers, peer)) {
@@ -184,7 +184,7 @@ static int take_other_row(
                         other->third_peer = named->record.number;
         }
         meet(n, link, named, memory.third_tag, memory.third_port, now);
-        return 0;
+        return node_deliver_named(n, named->record.name, now);
 }
 
 static int take_name(struct node *n, struct link *link, const char *name, struct now now)
@@ -194,6 +194,8 @@ static int take_name(struct node *n, struct link *link, const char *name, struct
 
         if (named == peer) /* perhaps in other letters */
                 return streq(peer->record.name, name) ? 0 : node_rename(n, peer, name);
+        if (named && named->record.blocked)
+                return close_link(n, link);
         if (named)
                 return take_other_row(n, link, peer, named, now);
         if (!peer_is_third(peer) || !peers_has_name(&n->peers, name))
