@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "base/cursor.h"
 #include "base/endpoint.h"
 
 struct endpoint endpoint_ipv4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port)
@@ -150,4 +151,30 @@ bool endpoint_is_unicast(const struct endpoint *e)
         if (e->family == ENDPOINT_IPV4)
                 return e->address[0] != 0 && e->address[0] < 224;
         return e->address[0] != 0xff;
+}
+
+void endpoint_write(struct writer *w, const struct endpoint *e)
+{
+        assert(e->family == ENDPOINT_IPV4 || e->family == ENDPOINT_IPV6);
+        writer_u8(w, (uint8_t)e->family);
+        writer_bytes(w, e->address, e->family == ENDPOINT_IPV4 ? 4 : 16);
+        writer_u16(w, e->port);
+}
+
+bool endpoint_read(struct reader *r, struct endpoint *ret)
+{
+        struct endpoint e = { .family = reader_u8(r) };
+        size_t size = e.family == ENDPOINT_IPV4 ? 4 : 16;
+        const uint8_t *address;
+
+        if (e.family != ENDPOINT_IPV4 && e.family != ENDPOINT_IPV6)
+                return false;
+        address = reader_bytes(r, size);
+        if (address)
+                memcpy(e.address, address, size);
+        e.port = reader_u16(r);
+        if (r->failed)
+                return false;
+        *ret = e;
+        return true;
 }

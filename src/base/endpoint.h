@@ -9,6 +9,9 @@
  */
 #include "base/macro.h"
 
+struct reader;
+struct writer;
+
 #define ENDPOINT_PORT_DEFAULT 6001
 #define ENDPOINT_STRING_MAX 72 /* with the zero byte */
 
@@ -40,3 +43,9 @@ bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b);
 /* An address that one peer can have: not unspecified, multicast or the IPv4 broadcast. */
 bool endpoint_is_unicast(const struct endpoint *e);
+
+#define ENDPOINT_ENCODED_MAX (1 + 16 + 2)
+/* As bytes: family, address, port. No scope: that says nothing on another machine. @e has a family;
+ * false when what is read has none. */
+void endpoint_write(struct writer *w, const struct endpoint *e);
+bool endpoint_read(struct reader *r, struct endpoint *ret);

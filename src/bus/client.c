@@ -11,8 +11,14 @@
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 
-/* The service answers a SendMessage after its waiting time; the bus needs some more. */
+/* The service answers a SendMessage after its waiting time, and a look into the ring; the bus needs
+ * some more. */
 #define ANSWER_USEC (25 * USEC_PER_SEC)
+#define LOOK_UP_USEC (P2PCHAT_BUS_LOOK_UP_USEC + ANSWER_USEC)
+
+/* A name server that does not answer takes its time, and then one machine after the other is
+ * tried. */
+#define JOIN_USEC (2 * 60 * USEC_PER_SEC)
 
 /* A whole database is copied, perhaps to a slow disk. */
 #define COPY_USEC (10 * 60 * USEC_PER_SEC)
@@ -268,6 +274,37 @@ int bus_check_next(sd_bus_message *m, struct bus_check *ret)
         return r;
 }
 
+static int read_endpoints(sd_bus_message *m, struct bus_found *f)
+{
+        const char *endpoint;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &endpoint)) > 0)
+                if (f->n_endpoints < BUS_FOUND_ENDPOINTS_MAX)
+                        f->endpoints[f->n_endpoints++] = endpoint;
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+int bus_found_next(sd_bus_message *m, struct bus_found *ret)
+{
+        struct bus_found f = {};
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'r', P2PCHAT_BUS_FOUND_ROW);
+        if (r <= 0)
+                return r;
+        r = sd_bus_message_read(m, "ss", &f.name, &f.id);
+        if (r >= 0)
+                r = read_endpoints(m, &f);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0)
+                return r;
+        *ret = f;
+        return 1;
+}
+
 static int new_send(struct bus_client *c, const char *user, const char *text,
         const struct bus_send_options *o, sd_bus_message **ret)
 {
@@ -293,7 +330,7 @@ static int new_send(struct bus_client *c, const char *user, const char *text,
 
 static usec_t send_timeout(const struct bus_send_options *o)
 {
-        return usec_add(o && o->wait_usec != USEC_INFINITY ? o->wait_usec : 0, ANSWER_USEC);
+        return usec_add(o && o->wait_usec != USEC_INFINITY ? o->wait_usec : 0, LOOK_UP_USEC);
 }
 
 int bus_client_send(struct bus_client *c, const char *user, const char *text,
@@ -402,6 +439,52 @@ int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret)
                 return fail(c, r);
         *ret = sequence;
         return 0;
+}
+
+static int call_ring(struct bus_client *c, const char *member, const char *word,
+        usec_t timeout_usec, sd_bus_message **ret)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *m = NULL;
+        int r;
+
+        r = new_call(c, P2PCHAT_BUS_RING_INTERFACE, member, &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", word);
+        return r < 0 ? fail(c, r) : finish_call(c, m, timeout_usec, ret);
+}
+
+int bus_client_ring_join(struct bus_client *c, const char *host)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+
+        return call_ring(c, "Join", host, JOIN_USEC, &reply);
+}
+
+int bus_client_ring_leave(struct bus_client *c)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+
+        return call(c, P2PCHAT_BUS_RING_INTERFACE, "Leave", &reply, "");
+}
+
+int bus_client_ring_find(struct bus_client *c, const char *user, sd_bus_message **ret)
+{
+        sd_bus_message *reply = NULL;
+        int r = call_ring(c, "Find", user, LOOK_UP_USEC, &reply);
+
+        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_FOUND_ROW ")", ret);
+}
+
+int bus_client_ring_status(struct bus_client *c, sd_bus_message **ret)
+{
+        sd_bus_message *reply = NULL;
+        int r = call(c, P2PCHAT_BUS_RING_INTERFACE, "GetStatus", &reply, "");
+
+        return r < 0 ? r : take_rows(c, reply, "{sv}", ret);
 }
 
 int bus_client_identity_new(struct bus_client *c, char **ret_id)

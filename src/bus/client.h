@@ -58,6 +58,15 @@ struct bus_check {
         const char *sentence;
 };
 
+/* A row of Find. */
+#define BUS_FOUND_ENDPOINTS_MAX 16
+struct bus_found {
+        const char *name;
+        const char *id;
+        const char *endpoints[BUS_FOUND_ENDPOINTS_MAX]; /* what is more is left out */
+        size_t n_endpoints;
+};
+
 struct bus_send_options {
         const char *security; /* NULL: the default of the service */
         const char *number;   /* NULL: random */
@@ -112,6 +121,7 @@ int bus_client_diagnose(struct bus_client *c, sd_bus_message **ret);
 int bus_user_next(sd_bus_message *m, struct bus_user *ret);
 int bus_message_next(sd_bus_message *m, struct bus_message *ret);
 int bus_check_next(sd_bus_message *m, struct bus_check *ret);
+int bus_found_next(sd_bus_message *m, struct bus_found *ret);
 
 /* @options may be NULL. @ret_id and @ret_state live as long as @ret. */
 int bus_client_send(struct bus_client *c, const char *user, const char *text,
@@ -131,6 +141,12 @@ int bus_client_get_fingerprint(struct bus_client *c, const char *user, char **re
 int bus_client_get_text(struct bus_client *c, const char *property, char **ret);
 int bus_client_set_username(struct bus_client *c, const char *username);
 int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret);
+
+/* The ring. Join and Find wait for other machines. The answer's rows as for GetStatus. */
+int bus_client_ring_join(struct bus_client *c, const char *host);
+int bus_client_ring_leave(struct bus_client *c);
+int bus_client_ring_find(struct bus_client *c, const char *user, sd_bus_message **ret);
+int bus_client_ring_status(struct bus_client *c, sd_bus_message **ret);
 
 /* Of this machine, for root. @ret_id is the caller's. The descriptor stays his, too. */
 int bus_client_identity_new(struct bus_client *c, char **ret_id);

@@ -11,13 +11,15 @@
 #define P2PCHAT_BUS_NAME "org.example.P2PChat"
 #define P2PCHAT_BUS_PATH "/org/example/P2PChat"
 #define P2PCHAT_BUS_INTERFACE "org.example.P2PChat"
+#define P2PCHAT_BUS_RING_INTERFACE "org.example.P2PChat.Ring"
 #define P2PCHAT_BUS_IDENTITY_INTERFACE "org.example.P2PChat.Identity"
 #define P2PCHAT_BUS_ERROR_PREFIX "org.example.P2PChat.Error."
 
-/* Signatures of the rows of ListUsers, of all history pages, and of Diagnose. */
+/* Signatures of the rows of ListUsers, of all history pages, of Diagnose, and of Find. */
 #define P2PCHAT_BUS_USER_ROW "sssstss"
 #define P2PCHAT_BUS_MESSAGE_ROW "tsssstsssss"
 #define P2PCHAT_BUS_CHECK_ROW "sss"
+#define P2PCHAT_BUS_FOUND_ROW "ssas"
 
 /* A page of history ends at the caller's limit, at this many rows or at this many bytes,
  * whichever comes first, but never before its first row. */
@@ -31,6 +33,9 @@
 
 /* How long SendMessage waits for something better than "queued". */
 #define P2PCHAT_BUS_WAIT_USEC (3U * 1000U * 1000U)
+
+/* Before that, a user who is not near is looked up in the ring, for so long at most. */
+#define P2PCHAT_BUS_LOOK_UP_USEC (20U * 1000U * 1000U)
 
 /* A caller's wait-usec above this is cut to it. */
 #define P2PCHAT_BUS_WAIT_USEC_MAX (3600U * 1000U * 1000ULL)

@@ -33,10 +33,10 @@ const struct command commands[] = {
                 false, run_doctor },
         { "block", "USER", "keep, show and send nothing from or to a user", 1, 1, 0, COMPLETE_USER,
                 false, run_block },
-        { "unblock", "USER", "end a block", 1, 1, 0, COMPLETE_USER, false, run_unblock },
+        { "unblock", "USER", "end a block", 1, 1, 0, COMPLETE_USER, false, run_unblock, true },
         { "mute", "USER [DURATION]", "keep a user's messages without showing them", 1, 2, 0,
                 COMPLETE_USER, false, run_mute },
-        { "unmute", "USER", "end a mute", 1, 1, 0, COMPLETE_USER, false, run_unmute },
+        { "unmute", "USER", "end a mute", 1, 1, 0, COMPLETE_USER, false, run_unmute, true },
         { "alias", "USER NAME", "call a user by a name of one's own", 2, 2, 0, COMPLETE_USER, false,
                 run_alias },
         { "fingerprint", "[USER]", "digits that prove who somebody is", 0, 1, 0, COMPLETE_USER,
@@ -48,6 +48,14 @@ const struct command commands[] = {
         { "identity", "[new [--yes] | export FILE | import FILE]",
                 "this machine's key: show, replace, move it", 0, 2, OPTION_YES, COMPLETE_IDENTITY,
                 false, run_identity },
+        { "join", "HOST[:PORT]", "enter the ring in which users far away are found", 1, 1, 0,
+                COMPLETE_NOTHING, false, run_join },
+        { "leave", "", "leave the ring, and be found there no longer", 0, 0, 0, COMPLETE_NOTHING,
+                false, run_leave, true },
+        { "find", "NAME#ID", "look a user up in the ring", 1, 1, 0, COMPLETE_NOTHING, false,
+                run_find },
+        { "ring", "", "this machine's place in the ring", 0, 0, 0, COMPLETE_NOTHING, false,
+                run_ring },
         { "disconnect", "USER", "end the session with a user; the next message makes another", 1, 1,
                 0, COMPLETE_USER, false, run_disconnect },
         { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
@@ -113,11 +121,25 @@ int command_print_help_of(const struct command *command, FILE *f)
         return EXIT_DONE;
 }
 
-static void print_commands(bool in_shell, FILE *f)
+static void print_commands(FILE *f)
 {
         for (size_t i = 0; i < n_commands; i++)
-                if (!(in_shell && commands[i].not_in_shell))
-                        fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
+                fprintf(f, "  %-12s %s\n", commands[i].name, commands[i].help);
+}
+
+/* Short enough for a small terminal. */
+static void print_commands_of_shell(FILE *f)
+{
+        for (size_t i = 0; i < n_commands; i++) {
+                bool has_opposite = i + 1 < n_commands && commands[i + 1].is_opposite;
+                char names[32];
+
+                if (commands[i].not_in_shell || commands[i].is_opposite)
+                        continue;
+                snprintf(names, sizeof(names), "%s%s%s", commands[i].name, has_opposite ? ", " : "",
+                        has_opposite ? commands[i + 1].name : "");
+                fprintf(f, "  %-15s %s\n", names, commands[i].help);
+        }
 }
 
 void command_print_help(FILE *f)
@@ -125,7 +147,7 @@ void command_print_help(FILE *f)
         fputs("Usage: p2pchat [--json] [--bus=system|session|ADDRESS] [COMMAND …]\n\n"
               "Without a command: the interactive shell.\n\n",
                 f);
-        print_commands(false, f);
+        print_commands(f);
         fputs("\n  --json        one JSON object per line instead of tables\n"
               "  --bus=BUS     where the service is (default: system)\n"
               "  --help        this text; p2pchat help COMMAND tells more\n"
@@ -269,8 +291,8 @@ int run_help(struct cli *cli, const struct arguments *a)
         const struct command *command;
 
         if (a->n_words == 0 && cli->in_shell) {
-                print_commands(true, stdout);
-                puts("  quit         leave; so does Ctrl-D\n\n"
+                print_commands_of_shell(stdout);
+                puts("  quit            end the shell; so does Ctrl-D\n\n"
                      "help COMMAND tells more; chat alone asks for all it needs.");
                 return EXIT_DONE;
         }

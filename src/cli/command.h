@@ -59,6 +59,7 @@ struct command {
         enum completion completion; /* of the first word */
         bool not_in_shell;
         int (*run)(struct cli *cli, const struct arguments *a); /* an exit status */
+        bool is_opposite; /* of the command before it: one line of a short list has both */
 };
 
 extern const struct command commands[];
@@ -99,4 +100,8 @@ int run_disconnect(struct cli *cli, const struct arguments *a);
 int run_fingerprint(struct cli *cli, const struct arguments *a);
 int run_verify(struct cli *cli, const struct arguments *a);
 int run_identity(struct cli *cli, const struct arguments *a);
+int run_join(struct cli *cli, const struct arguments *a);
+int run_leave(struct cli *cli, const struct arguments *a);
+int run_find(struct cli *cli, const struct arguments *a);
+int run_ring(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

@@ -112,6 +112,33 @@ char *json_check(const struct bus_check *k)
         return line(o, NULL);
 }
 
+static int add_endpoints(json_object *o, const struct bus_found *f)
+{
+        json_object *list = json_object_new_array();
+
+        for (size_t i = 0; list && i < f->n_endpoints; i++) {
+                json_object *endpoint = json_object_new_string(f->endpoints[i]);
+
+                if (!endpoint || json_object_array_add(list, endpoint) < 0) {
+                        json_object_put(endpoint);
+                        json_object_put(list);
+                        return -ENOMEM;
+                }
+        }
+        return add(o, "endpoints", list);
+}
+
+char *json_found(const struct bus_found *f)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "name", f->name) < 0 || add_string(o, "id", f->id) < 0 ||
+                add_endpoints(o, f) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
 char *json_sent(const char *id, const char *state)
 {
         _cleanup_(object_putp)

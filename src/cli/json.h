@@ -19,6 +19,7 @@ struct json_object;
 char *json_message(const struct bus_message *m, size_t *ret_size);
 char *json_user(const struct bus_user *u);
 char *json_check(const struct bus_check *k);
+char *json_found(const struct bus_found *f);
 char *json_sent(const char *id, const char *state);
 char *json_username(const char *username);
 /* One's own half, and the digits of a pair. */

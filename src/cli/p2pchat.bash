@@ -29,6 +29,11 @@ _p2pchat()
                 return
         fi
 
+        if [[ ${words[0]} == join && ${#words[@]} -eq 2 && $cur != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
+                return
+        fi
+
         # Names come from others: each is quoted, so that none is more than a word.
         COMPREPLY=()
         while IFS= read -r candidate; do

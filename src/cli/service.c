@@ -2,10 +2,12 @@
 
 /* Commands about the service: name, status, doctor */
 
+#include <inttypes.h>
 #include <json-c/json.h>
+#include <stdio.h>
 
-#include "base/buffer.h"
 #include "cli/command.h"
+#include "cli/dictionary.h"
 #include "cli/format.h"
 #include "cli/json.h"
 
@@ -32,118 +34,55 @@ int run_name(struct cli *cli, const struct arguments *a)
         return EXIT_DONE;
 }
 
-#define LIST_SIZE_MAX 4096
-
-/* What stands first, in which words. The rest follows under its own name. */
-static const struct {
-        const char *key;
-        const char *label;
-} labels[] = {
-        { "username", "Username" },
-        { "word", "Name with id" },
-        { "id", "Identity" },
-        { "version", "Version" },
-        { "started", "Running since" },
-        { "users_online", "Users online" },
-        { "users_known", "Users known" },
-        { "messages_queued", "Messages queued" },
-        { "last_sequence", "Last sequence" },
-        { "links", "Connections" },
-        { "sessions", "Encrypted sessions" },
-        { "sockets", "Ports" },
-        { "keep", "Kept of messages" },
-        { "store", "Database" },
-        { "log", "Log file" },
-        { "journal_lost", "Lost to the journal" },
-        { "warnings", "Warnings" },
+static const struct dictionary_label labels[] = {
+        { "username", "Username", VALUE_PLAIN },
+        { "word", "Name with id", VALUE_PLAIN },
+        { "id", "Identity", VALUE_PLAIN },
+        { "version", "Version", VALUE_PLAIN },
+        { "started", "Running since", VALUE_TIME },
+        { "users_online", "Users online", VALUE_PLAIN },
+        { "users_known", "Users known", VALUE_PLAIN },
+        { "messages_queued", "Messages queued", VALUE_PLAIN },
+        { "last_sequence", "Last sequence", VALUE_PLAIN },
+        { "links", "Connections", VALUE_PLAIN },
+        { "sessions", "Encrypted sessions", VALUE_PLAIN },
+        { "ring", "Ring", VALUE_PLAIN },
+        { "sockets", "Ports", VALUE_PLAIN },
+        { "keep", "Kept of messages", VALUE_PLAIN },
+        { "store", "Database", VALUE_PLAIN },
+        { "log", "Log file", VALUE_PLAIN },
+        { "journal_lost", "Lost to the journal", VALUE_PLAIN },
+        { "warnings", "Warnings", VALUE_SENTENCES },
 };
 
-static bool is_labelled(const char *key)
+/* Three entries become one line: "member, about 12 nodes, joined". */
+static int unite_ring(struct json_object *status)
 {
-        for (size_t i = 0; i < ELEMENTSOF(labels); i++)
-                if (streq(labels[i].key, key))
-                        return true;
-        return false;
-}
+        struct json_object *state, *members, *joined, *line;
+        char text[128];
 
-static char *join_list(struct json_object *list)
-{
-        _cleanup_(buffer_done)
-        struct buffer b;
-
-        buffer_init(&b, LIST_SIZE_MAX);
-        for (size_t i = 0; i < json_object_array_length(list); i++)
-                if (buffer_append_string(&b, i > 0 ? ", " : "") < 0 ||
-                        buffer_append_string(
-                                &b, json_object_get_string(json_object_array_get_idx(list, i))) < 0)
-                        break;
-        return format_escape(b.size > 0 ? (char *)b.data : "", ESCAPE_LINE);
-}
-
-/* Sentences, each on a line of its own. */
-static int add_warnings(struct columns *c, const char *label, struct json_object *list)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < json_object_array_length(list) && r >= 0; i++) {
-                const char *s = json_object_get_string(json_object_array_get_idx(list, i));
-
-                r = columns_add(c, i == 0 ? label : "", STYLE_FAINT);
-                if (r >= 0)
-                        r = columns_add_owned(c, format_escape(s, ESCAPE_LINE), STYLE_YELLOW);
-        }
-        return r;
-}
-
-static int add_value(
-        struct columns *c, const char *label, const char *key, struct json_object *value)
-{
-        bool list = json_object_is_type(value, json_type_array);
-        char time[FORMAT_TIME_SIZE];
-        const char *text;
-        int r;
-
-        if (list && streq(key, "warnings") && json_object_array_length(value) > 0)
-                return add_warnings(c, label, value);
-        r = columns_add_owned(c, format_escape(label, ESCAPE_LINE), STYLE_FAINT);
-        if (r < 0)
-                return r;
-        if (list)
-                return columns_add_owned(c, join_list(value), STYLE_NONE);
-        if (streq(key, "started") && json_object_is_type(value, json_type_int))
-                text = format_time(json_object_get_uint64(value), time);
+        if (!json_object_object_get_ex(status, "ring_state", &state) ||
+                !json_object_object_get_ex(status, "ring_members", &members) ||
+                !json_object_object_get_ex(status, "ring_joined", &joined))
+                return 0;
+        if (streq(json_object_get_string(state), "off"))
+                (void)snprintf(text, sizeof text, "off");
         else
-                text = json_object_get_string(value);
-        return columns_add_owned(c, format_escape(text ? text : "", ESCAPE_LINE), STYLE_NONE);
-}
-
-static int fill_status(struct columns *c, struct json_object *status)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < ELEMENTSOF(labels) && r >= 0; i++) {
-                struct json_object *value;
-
-                if (json_object_object_get_ex(status, labels[i].key, &value))
-                        r = add_value(c, labels[i].label, labels[i].key, value);
-        }
-        if (r < 0)
-                return r;
-
-        json_object_object_foreach (status, key, value) {
-                if (is_labelled(key))
-                        continue;
-                r = add_value(c, key, key, value);
-                if (r < 0)
-                        return r;
-        }
+                (void)snprintf(text, sizeof text, "%.20s, about %" PRIu64 " node%s, %s",
+                        json_object_get_string(state), json_object_get_uint64(members),
+                        json_object_get_uint64(members) == 1 ? "" : "s",
+                        json_object_get_boolean(joined) ? "joined" : "local network only");
+        line = json_object_new_string(text);
+        if (!line || json_object_object_add(status, "ring", line) < 0)
+                return -ENOMEM;
+        json_object_object_del(status, "ring_state");
+        json_object_object_del(status, "ring_members");
+        json_object_object_del(status, "ring_joined");
         return 0;
 }
 
 int run_status(struct cli *cli, const struct arguments *a)
 {
-        _cleanup_(columns_freep)
-        struct columns *columns = NULL;
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *m = NULL;
         struct json_object *status;
@@ -162,11 +101,9 @@ int run_status(struct cli *cli, const struct arguments *a)
         if (cli->json)
                 r = cli_print_json(json_line(status));
         else {
-                r = columns_new(2, &columns);
+                r = unite_ring(status);
                 if (r >= 0)
-                        r = fill_status(columns, status);
-                if (r >= 0)
-                        columns_print(columns, stdout, cli->colour);
+                        r = dictionary_print(cli, status, labels, ELEMENTSOF(labels));
                 r = r < 0 ? cli_error_errno(r, "cannot show the status") : EXIT_DONE;
         }
         json_object_put(status);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SendMessage: who waits for an answer, how many may, and who has left
+ * Calls that are answered later: who waits, how many may, and who has left
  *
  * The broker tells who a caller is only when asked, and asking takes a round trip, which no handler
  * waits for. So a caller is charged by itself until it is known, and by its uid from then on; only
@@ -15,22 +15,10 @@
 
 #define UID_UNKNOWN ((uid_t)-1)
 
-struct call {
-        struct list list; /* in bus.calls */
-        uint64_t number;
-        sd_bus_message *message;
-        struct caller *caller;
-        bool may_wait; /* charged to the caller */
-        bool is_new;   /* not committed yet */
-};
-
-static int send_message(
-        struct bus *b, sd_bus_message *message, struct caller *caller, sd_bus_error *error);
-
 /*
  * Callers
  */
-static void call_free(struct bus *b, struct call *c)
+void bus_call_free(struct bus *b, struct call *c)
 {
         c->caller->n_calls--;
         if (c->may_wait) {
@@ -49,8 +37,9 @@ static void forget_calls(struct bus *b, const struct caller *caller)
 
                 if (c->caller != caller)
                         continue;
+                ring_forget_call(&b->manager->ring, c->number);
                 node_forget_call(b->manager->node, c->number);
-                call_free(b, c);
+                bus_call_free(b, c);
         }
 }
 
@@ -162,6 +151,11 @@ static size_t count_waiting(const struct bus *b, const struct caller *caller)
         return n;
 }
 
+bool bus_caller_may_wait(const struct bus *b, const struct caller *caller)
+{
+        return count_waiting(b, caller) < P2PCHAT_BUS_CALLS_MAX;
+}
+
 /* Somebody who waits, and of whom we do not know who it is. */
 static bool is_anybody_unknown(const struct bus *b)
 {
@@ -186,7 +180,7 @@ static void read_unread(struct bus *b)
                 r = bus_get_caller(b, h->message, &caller);
                 if (r >= 0) {
                         caller->n_unread--;
-                        r = send_message(b, h->message, caller, &error);
+                        r = h->begin(b, h->message, caller, &error);
                 }
                 if (r < 0)
                         (void)sd_bus_reply_method_errno(h->message, r, &error);
@@ -272,77 +266,22 @@ void bus_ask_caller(struct caller *c)
 /*
  * Calls
  */
-static int hold_unread(struct bus *b, struct caller *caller, sd_bus_message *message)
+static int hold_unread(
+        struct bus *b, struct caller *caller, sd_bus_message *message, begin_fn begin)
 {
         struct held *h = calloc(1, sizeof *h);
 
         if (!h)
                 return -ENOMEM;
         h->message = sd_bus_message_ref(message);
+        h->begin = begin;
         list_append(&b->unread, &h->list);
         caller->n_unread++;
         bus_ask_caller(caller);
         return 1;
 }
 
-/* The word after "security": what is accepted at least. */
-static int parse_security(const char *word, struct send_options *o, sd_bus_error *error)
-{
-        int security = security_from_word(word);
-
-        if (security < 0 || security == SECURITY_UNPROVEN) /* that one says something of a user */
-                return bus_set_error(error, BUS_INVALID_ARGS,
-                        "\"%.100s\" is no security of a message: plain, legacy, encrypted, "
-                        "certified, or verified.",
-                        word);
-        o->security = security;
-        return 0;
-}
-
-static int read_option(sd_bus_message *message, struct send_options *o, sd_bus_error *error)
-{
-        const char *name, *word, *type;
-        int r;
-
-        r = sd_bus_message_read(message, "s", &name);
-        if (r >= 0)
-                r = sd_bus_message_peek_type(message, NULL, &type);
-        if (r < 0)
-                return r;
-        if (streq(name, "security") && streq(type, "s")) {
-                r = sd_bus_message_read(message, "v", "s", &word);
-                return r < 0 ? r : parse_security(word, o, error);
-        }
-        if (streq(name, "number") && streq(type, "s"))
-                return sd_bus_message_read(message, "v", "s", &o->number);
-        if (streq(name, "wait-usec") && streq(type, "t")) {
-                r = sd_bus_message_read(message, "v", "t", &o->wait_usec);
-                o->wait_usec = usec_min(o->wait_usec, P2PCHAT_BUS_WAIT_USEC_MAX);
-                return r;
-        }
-        return bus_set_error(error, BUS_INVALID_ARGS,
-                "Option \"%.100s\" of type %.20s is not known; there are security (s), wait-usec "
-                "(t) and number (s).",
-                name, type);
-}
-
-static int read_options(sd_bus_message *message, struct send_options *o, sd_bus_error *error)
-{
-        int r;
-
-        if (!sd_bus_message_has_signature(message, "ssa{sv}"))
-                return 0;
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_option(message, o, error);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-        }
-        return r;
-}
-
-static int call_new(struct bus *b, sd_bus_message *message, struct caller *caller, bool may_wait,
+int bus_call_new(struct bus *b, sd_bus_message *message, struct caller *caller, bool may_wait,
         struct call **ret)
 {
         struct call *c = calloc(1, sizeof *c);
@@ -366,41 +305,17 @@ static int call_new(struct bus *b, sd_bus_message *message, struct caller *calle
         return 0;
 }
 
-static int send_message(
-        struct bus *b, sd_bus_message *message, struct caller *caller, sd_bus_error *error)
+int bus_call_begun(
+        struct bus *b, struct call *c, int r, const struct refusal *refusal, sd_bus_error *error)
 {
-        struct send_options options = { .security = -1, .wait_usec = P2PCHAT_BUS_WAIT_USEC };
-        struct manager *m = b->manager;
-        struct refusal refusal;
-        const char *word, *text;
-        struct call *call;
-        int r;
-
-        r = sd_bus_message_read(message, "ss", &word, &text);
-        if (r >= 0)
-                r = read_options(message, &options, error);
-        if (r < 0)
-                return r;
-        r = bus_check_space(m, error);
-        if (r < 0)
-                return r;
-
-        if (count_waiting(b, caller) >= P2PCHAT_BUS_CALLS_MAX)
-                options.wait_usec = 0;
-        r = call_new(b, message, caller, options.wait_usec > 0, &call);
-        if (r < 0)
-                return r;
-        r = manager_take(m, node_send(m->node, call->number, word, text, strlen(text), &options,
-                                    manager_now(m), &refusal));
         if (r == 0)
-                return 1; /* EFFECT_REPLY answers */
-        call_free(b, call);
-        return r < 0 ? r : bus_set_refusal(error, r, &refusal);
+                return 1;
+        bus_call_free(b, c);
+        return r < 0 ? r : bus_set_refusal(error, r, refusal);
 }
 
-int bus_send_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
+int bus_begin_call(struct bus *b, sd_bus_message *message, begin_fn begin, sd_bus_error *error)
 {
-        struct bus *b = userdata;
         struct caller *caller;
         int r;
 
@@ -410,12 +325,14 @@ int bus_send_message(sd_bus_message *message, void *userdata, sd_bus_error *erro
         drop_idle(b);
         if (!list_is_empty(&b->unread) || (b->n_waiting >= P2PCHAT_BUS_CALLS_MAX &&
                                                   (!caller->is_known || is_anybody_unknown(b))))
-                return hold_unread(b, caller, message);
-        return send_message(b, message, caller, error);
+                return hold_unread(b, caller, message, begin);
+        return begin(b, message, caller, error);
 }
 
-static struct call *find_call(struct bus *b, uint64_t number)
+struct call *bus_find_call(struct bus *b, uint64_t number)
 {
+        if (!b)
+                return NULL;
         list_for_each (i, &b->calls) {
                 struct call *c = container_of(i, struct call, list);
 
@@ -425,21 +342,43 @@ static struct call *find_call(struct bus *b, uint64_t number)
         return NULL;
 }
 
-void bus_answer(struct bus *b, uint64_t number, const struct ulid *id, enum message_state state)
+void bus_answer_call(struct bus *b, struct call *c, int r, sd_bus_message *reply)
 {
-        struct call *c = b ? find_call(b, number) : NULL;
-        char text[ULID_STRING_SIZE];
-        int r;
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        else
+                (void)sd_bus_reply_method_errno(c->message, r, NULL);
+        if (r < 0)
+                log_debug_errno(r, "Failed to answer a call: %m");
+        bus_call_free(b, c);
+}
+
+void bus_refuse(struct bus *b, uint64_t number, int code, const char *sentence)
+{
+        struct call *c = bus_find_call(b, number);
+        _cleanup_(sd_bus_error_free)
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        struct refusal refusal;
 
         if (!c)
                 return;
-        r = sd_bus_reply_method_return(
-                c->message, "ss", ulid_format(id, text), message_state_word(state));
-        if (r < 0)
-                log_debug_errno(r, "Failed to answer a call: %m");
-        call_free(b, c);
-        if (state == MESSAGE_QUEUED)
-                bus_signal_state(b, id, state, "");
+        (void)snprintf(refusal.sentence, sizeof refusal.sentence, "%s", sentence);
+        (void)bus_set_refusal(&error, code, &refusal);
+        (void)sd_bus_reply_method_error(c->message, &error);
+        bus_call_free(b, c);
+}
+
+void bus_stop(struct bus *b)
+{
+        if (!b)
+                return;
+        list_for_each_safe (i, &b->calls) {
+                struct call *c = container_of(i, struct call, list);
+
+                (void)sd_bus_reply_method_errorf(c->message, bus_error_name(BUS_OTHER),
+                        "p2pchatd ends, and this was not done yet: try again when it runs.");
+                bus_call_free(b, c);
+        }
 }
 
 void bus_calls_end_turn(struct bus *b)

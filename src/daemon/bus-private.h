@@ -6,7 +6,9 @@
  *     bus.c              the connection: made, lost, made again
  *     bus-manager.c      the main interface: its vtable, its properties, its errors
  *     bus-user.c         handlers about users: translate, call the node, translate back
- *     bus-call.c         SendMessage: who waits for an answer, how many may, who has left
+ *     bus-call.c         calls that are answered later: who waits, how many may, who has left
+ *     bus-send.c         SendMessage: its options, and its answer
+ *     bus-ring.c         org.example.P2PChat.Ring
  *     bus-history.c      pages of history, and searching in slices
  *     bus-status.c       GetStatus and Diagnose
  *     bus-signal.c       signals and changed properties, as long as the bus takes them
@@ -34,16 +36,31 @@ struct caller {
         bool is_asked; /* we have asked who it is, and will hear when it leaves */
         bool is_known;
         sd_bus_slot *query, *match;
-        unsigned n_calls;   /* of SendMessage, not answered yet; */
+        unsigned n_calls;   /* that the node answers, and has not yet; */
         unsigned n_waiting; /* those of them that may wait longer than this turn */
         unsigned n_searches;
         unsigned n_unread; /* in bus.unread */
 };
 
+/* Reads a call and begins it, see bus_begin_call(). */
+typedef int (*begin_fn)(
+        struct bus *b, sd_bus_message *message, struct caller *caller, sd_bus_error *error);
+
 /* A call, kept until its time. */
 struct held {
         struct list list;
         sd_bus_message *message;
+        begin_fn begin; /* in bus.unread */
+};
+
+/* A call that an effect of the node answers. */
+struct call {
+        struct list list; /* in bus.calls */
+        uint64_t number;
+        sd_bus_message *message;
+        struct caller *caller;
+        bool may_wait; /* charged to the caller */
+        bool is_new;   /* not committed yet */
 };
 
 enum changed_property {
@@ -51,6 +68,17 @@ enum changed_property {
         CHANGED_LAST_SEQUENCE = 1 << 1,
         CHANGED_USERS_ONLINE = 1 << 2,
         CHANGED_MESSAGES_QUEUED = 1 << 3,
+        CHANGED_MEMBERS = 1 << 4,
+        CHANGED_SUCCESSORS = 1 << 5,
+        CHANGED_PREDECESSOR = 1 << 6,
+};
+
+/* Of the ring, as it was told last. */
+struct ring_told {
+        uint64_t members;
+        struct rpc_peers successors;
+        bool has_predecessor;
+        struct chord_peer predecessor;
 };
 
 struct bus {
@@ -60,7 +88,7 @@ struct bus {
         sd_event_source *retry;
         usec_t retry_wait_usec;
 
-        struct list callers, calls; /* calls: of struct call, bus-call.c */
+        struct list callers, calls; /* calls: of struct call */
         size_t n_callers, n_waiting;
         uint64_t call_last;
         struct list unread; /* of struct held: calls that are read once all callers are known */
@@ -72,6 +100,7 @@ struct bus {
 
         unsigned changed;                     /* enum changed_property */
         size_t users_online, messages_queued; /* as they were told last */
+        struct ring_told ring;                /* the same */
         sd_event_source *changed_source, *drain_timer;
         struct list presences; /* of struct presence_signal, bus-signal.c: while the bus is slow */
         size_t n_presences;
@@ -80,6 +109,7 @@ struct bus {
 
 extern const sd_bus_vtable bus_manager_vtable[];
 extern const sd_bus_vtable bus_identity_vtable[];
+extern const sd_bus_vtable bus_ring_vtable[];
 extern const sd_bus_vtable bus_log_control_vtable[];
 
 /* bus-manager.c */
@@ -108,8 +138,33 @@ int bus_verify(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int bus_alias(sd_bus_message *call, void *userdata, sd_bus_error *error);
 int bus_get_fingerprint(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
-/* bus-call.c */
+/* bus-send.c */
 int bus_send_message(sd_bus_message *call, void *userdata, sd_bus_error *error);
+
+/* bus-ring.c */
+/* Which of its properties, enum changed_property, are no longer what @told has; it has them now. */
+unsigned bus_ring_look(const struct bus *b, struct ring_told *told);
+/* The state of the ring in a word, as GetStatus says it. */
+const char *bus_ring_state(const struct ring_status *status);
+uint64_t bus_ring_members(const struct ring_status *status);
+
+/* bus-call.c */
+/* Lets @begin read the call, at once or when it is known whose it is. What a handler returns. */
+int bus_begin_call(struct bus *b, sd_bus_message *message, begin_fn begin, sd_bus_error *error);
+/* Fewer of its uid's calls wait than may. */
+bool bus_caller_may_wait(const struct bus *b, const struct caller *caller);
+/* @may_wait: longer than this turn. 0 or -ENOMEM. */
+int bus_call_new(struct bus *b, sd_bus_message *message, struct caller *caller, bool may_wait,
+        struct call **ret);
+void bus_call_free(struct bus *b, struct call *c);
+/* What the node said of it: 0 lets it wait for its effect; else it is freed. What a handler
+ * returns. */
+int bus_call_begun(
+        struct bus *b, struct call *c, int r, const struct refusal *refusal, sd_bus_error *error);
+/* NULL when its caller has left, or @b is NULL. */
+struct call *bus_find_call(struct bus *b, uint64_t number);
+/* Sends @reply, or when @r is negative that error, and frees the call. */
+void bus_answer_call(struct bus *b, struct call *c, int r, sd_bus_message *reply);
 /* The caller of @message, made when it is new. 0 or -errno. */
 int bus_get_caller(struct bus *b, sd_bus_message *message, struct caller **ret);
 /* Learns who it is and when it leaves. */

@@ -204,41 +204,58 @@ void bus_signal_username(struct bus *b)
 void bus_signals_look(struct bus *b)
 {
         const struct node *n = b->manager->node;
+        unsigned ring = bus_ring_look(b, &b->ring);
 
         if (b->users_online != node_users_online(n))
                 change(b, CHANGED_USERS_ONLINE);
         if (b->messages_queued != node_messages_queued(n))
                 change(b, CHANGED_MESSAGES_QUEUED);
+        if (ring)
+                change(b, ring);
         b->users_online = node_users_online(n);
         b->messages_queued = node_messages_queued(n);
 }
 
-/* Runs when there is nothing else to do, so many changes become one signal. */
+static void emit_changed(struct bus *b, const char *interface, const char *const *names)
+{
+        report(sd_bus_emit_properties_changed_strv(
+                       b->connection, P2PCHAT_BUS_PATH, interface, (char **)names),
+                "PropertiesChanged");
+}
+
+/* Runs when there is nothing else to do, so many changes become one signal of each interface. */
 static int on_changed(sd_event_source *s, void *userdata)
 {
         static const struct {
                 unsigned bit;
-                const char *name;
+                const char *interface, *name;
         } properties[] = {
-                { CHANGED_USERNAME, "Username" },
-                { CHANGED_LAST_SEQUENCE, "LastSequence" },
-                { CHANGED_USERS_ONLINE, "UsersOnline" },
-                { CHANGED_MESSAGES_QUEUED, "MessagesQueued" },
+                { CHANGED_USERNAME, P2PCHAT_BUS_INTERFACE, "Username" },
+                { CHANGED_LAST_SEQUENCE, P2PCHAT_BUS_INTERFACE, "LastSequence" },
+                { CHANGED_USERS_ONLINE, P2PCHAT_BUS_INTERFACE, "UsersOnline" },
+                { CHANGED_MESSAGES_QUEUED, P2PCHAT_BUS_INTERFACE, "MessagesQueued" },
+                { CHANGED_MEMBERS, P2PCHAT_BUS_RING_INTERFACE, "Members" },
+                { CHANGED_SUCCESSORS, P2PCHAT_BUS_RING_INTERFACE, "Successors" },
+                { CHANGED_PREDECESSOR, P2PCHAT_BUS_RING_INTERFACE, "Predecessor" },
         };
         const char *names[ELEMENTSOF(properties) + 1];
         struct bus *b = userdata;
-        size_t n = 0;
+        size_t n;
 
-        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
-                if (b->changed & properties[i].bit)
-                        names[n++] = properties[i].name;
-        names[n] = NULL;
-        if (n == 0 || !allow(b, 0))
+        if (b->changed == 0 || !allow(b, 0))
                 return 0; /* on_drain() comes back to it */
+        for (size_t i = 0; i < ELEMENTSOF(properties);) {
+                const char *interface = properties[i].interface;
+
+                for (n = 0; i < ELEMENTSOF(properties) && streq(properties[i].interface, interface);
+                        i++)
+                        if (b->changed & properties[i].bit)
+                                names[n++] = properties[i].name;
+                names[n] = NULL;
+                if (n > 0)
+                        emit_changed(b, interface, names);
+        }
         b->changed = 0;
-        report(sd_bus_emit_properties_changed_strv(
-                       b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE, (char **)names),
-                "PropertiesChanged");
         return 0;
 }
 

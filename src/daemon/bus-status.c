@@ -72,6 +72,20 @@ static int append_sockets(sd_bus_message *reply, const struct manager *m)
         return append_text(reply, "sockets", text);
 }
 
+static int append_ring(sd_bus_message *reply, const struct manager *m)
+{
+        struct ring_status ring;
+        int r;
+
+        node_ring_status(m->node, &ring);
+        r = append_text(reply, "ring-state", bus_ring_state(&ring));
+        if (r >= 0)
+                r = append_number(reply, "ring-members", bus_ring_members(&ring));
+        return r < 0 ? r
+                     : sd_bus_message_append(
+                               reply, "{sv}", "ring-joined", "b", ring.is_there && ring.is_joined);
+}
+
 static void describe_mistakes(const struct manager *m, char ret[static SENTENCE_SIZE])
 {
         unsigned n = m->config.n_mistakes;
@@ -176,6 +190,8 @@ static int append_status(sd_bus_message *reply, struct manager *m)
                         reply, "journal-lost", m->journal ? journal_n_lost(m->journal) : 0);
         if (r >= 0)
                 r = append_sockets(reply, m);
+        if (r >= 0)
+                r = append_ring(reply, m);
         return r < 0 ? r : append_warnings(reply, m);
 }
 
@@ -302,6 +318,38 @@ static int check_heard(sd_bus_message *reply, struct manager *m)
                 "firewalls, and is it the same network? Else name the address in [Lan] Peers=.");
 }
 
+/* Far away, and not only on the local network, where the ring comes together by itself. */
+static int check_joined(sd_bus_message *reply, const struct ring_status *ring)
+{
+        if (ring->chord.successors.n == 0 && ring->n_sessions == 0)
+                return check(reply, "ring", WARNING,
+                        "Nobody of the ring is reached, so users far away are not found: look at "
+                        "the network, or name a machine that runs: p2pchat join HOST.");
+        if (ring->chord.state == CHORD_CLIENT)
+                return check(reply, "ring", WARNING,
+                        "Nobody reaches this machine from outside, so others find it but cannot "
+                        "call it: let TCP port %d in at the firewall or the router.",
+                        ENDPOINT_PORT_DEFAULT);
+        if (ring->chord.state == CHORD_JOINING)
+                return check(reply, "ring", OK, "The place in the ring is being taken.");
+        return check(reply, "ring", OK, "A member of a ring of about %" PRIu64 " machines.",
+                bus_ring_members(ring));
+}
+
+static int check_ring(sd_bus_message *reply, struct manager *m)
+{
+        struct ring_status ring;
+
+        node_ring_status(m->node, &ring);
+        if (!m->config.ring)
+                return check(reply, "ring", OK, "No part is taken in a ring: [Ring] Enabled=no.");
+        if (ring.is_there && ring.is_joined)
+                return check_joined(reply, &ring);
+        return check(reply, "ring", OK,
+                "The ring is that of the local network; users beyond are found after p2pchat join "
+                "HOST.");
+}
+
 static int check_identity(sd_bus_message *reply, struct manager *m)
 {
         char sentence[SENTENCE_SIZE];
@@ -367,7 +415,7 @@ int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         static int (*const checks[])(sd_bus_message *, struct manager *) = { check_configuration,
                 check_interface, check_port, check_listening, check_announcing, check_heard,
-                check_identity, check_store, check_log, check_journal, check_clock };
+                check_ring, check_identity, check_store, check_log, check_journal, check_clock };
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
         struct bus *b = userdata;

@@ -18,8 +18,13 @@ int bus_start(struct bus *b);
 struct bus *bus_free(struct bus *b);
 DEFINE_CLEANUP(struct bus *, bus_free)
 
-/* EFFECT_REPLY. */
+/* EFFECT_REPLY, EFFECT_REFUSE, EFFECT_JOINED, EFFECT_FOUND. */
 void bus_answer(struct bus *b, uint64_t call, const struct ulid *id, enum message_state state);
+void bus_refuse(struct bus *b, uint64_t call, int code, const char *sentence);
+void bus_answer_joined(struct bus *b, uint64_t call);
+void bus_answer_found(struct bus *b, uint64_t call, const struct found_user *users, size_t n);
+/* The last turn was: whoever waits still hears that it is not done. */
+void bus_stop(struct bus *b);
 /* The turn is committed: what depends on it is answered. */
 void bus_end_turn(struct bus *b);
 /* The turn is not committed, for want of room: its callers are told. */

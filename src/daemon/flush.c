@@ -46,13 +46,24 @@ static int carry_out(struct manager *m, const struct effect *e)
                 bus_answer(m->bus, e->reply.call, &e->reply.id, e->reply.state);
                 return 0;
         case EFFECT_REFUSE:
+                bus_refuse(m->bus, e->refuse.call, e->refuse.code, e->refuse.sentence);
+                return 0;
         case EFFECT_JOINED:
+                bus_answer_joined(m->bus, e->joined.call);
+                return 0;
         case EFFECT_FOUND:
-                break;
+                bus_answer_found(m->bus, e->found.call, e->found.users, e->found.n);
+                return 0;
         case EFFECT_LOAD:
                 return load_later(m, &e->load.id);
         }
         return 0;
+}
+
+static bool is_answer(const struct effect *e)
+{
+        return e->type == EFFECT_REPLY || e->type == EFFECT_REFUSE || e->type == EFFECT_JOINED ||
+               e->type == EFFECT_FOUND;
 }
 
 static int commit(struct manager *m)
@@ -158,7 +169,7 @@ int manager_flush(struct manager *m)
         if (r >= 0)
                 r = node_committed(m->node, m->now);
         while (r >= 0 && node_next_effect(m->node, &effect))
-                if (!stopping || effect.type == EFFECT_REPLY)
+                if (!stopping || is_answer(&effect))
                         r = carry_out(m, &effect);
         bus_end_turn(m->bus);
         m->n_inputs = 0;

@@ -20,7 +20,7 @@
 #define ANNOUNCE_PORT 6000
 #define TIMER_ACCURACY_USEC (20 * USEC_PER_MSEC)
 #define LOADS_PER_WAKE_UP 32
-#define GOODBYE_USEC_MAX (200 * USEC_PER_MSEC)
+#define STOP_USEC_MAX (GOODBYE_USEC_MAX + 200 * USEC_PER_MSEC)
 
 /*
  * Inputs
@@ -143,8 +143,8 @@ void manager_stop(struct manager *m)
                 (void)sd_event_exit(m->event, EXIT_SUCCESS);
                 return;
         }
-        r = sd_event_add_time_relative(m->event, &m->goodbye_timer, CLOCK_MONOTONIC,
-                GOODBYE_USEC_MAX, TIMER_ACCURACY_USEC, on_goodbye_late, m);
+        r = sd_event_add_time_relative(m->event, &m->goodbye_timer, CLOCK_MONOTONIC, STOP_USEC_MAX,
+                TIMER_ACCURACY_USEC, on_goodbye_late, m);
         if (r >= 0 && manager_take(m, node_say_goodbye(m->node, manager_now(m))) >= 0)
                 r = manager_flush(m);
         if (r < 0)
@@ -163,22 +163,27 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
         return 0;
 }
 
-/* Username, Interfaces and Broadcast may change while we run; the rest is for the next start. */
+/* Username, Interfaces, Broadcast and Bootstrap may change while we run; the rest is for the next
+ * start. */
 static void take_config(struct manager *m, struct config *new)
 {
         const struct config_endpoints broadcast = m->config.broadcast;
         const struct config_words interfaces = m->config.interfaces;
+        const struct config_words bootstrap = m->config.bootstrap;
 
         memcpy(m->config.username, new->username, sizeof m->config.username);
         m->config.broadcast = new->broadcast;
         m->config.interfaces = new->interfaces;
+        m->config.bootstrap = new->bootstrap;
         m->config.n_mistakes = new->n_mistakes;
         new->broadcast = broadcast;
         new->interfaces = interfaces;
+        new->bootstrap = bootstrap;
         if (m->config.username[0] && manager_take(m, node_set_username(m->node, m->config.username,
                                                              manager_now(m), NULL)) < 0)
                 return;
         network_refresh(&m->network);
+        ring_refresh(&m->ring);
 }
 
 static void reload(struct manager *m)
@@ -277,6 +282,17 @@ static int restore_queued(const struct queued_record *queued, void *userdata)
         return node_restore_queued(m->node, queued, m->now);
 }
 
+static int restore_ring(struct manager *m)
+{
+        struct ring_record ring;
+        int r;
+
+        r = store_load_ring(m->memory.store, &ring);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return node_restore_ring(m->node, &ring, m->now);
+}
+
 static int restore(struct manager *m)
 {
         struct store *s = m->memory.store;
@@ -289,6 +305,8 @@ static int restore(struct manager *m)
                 r = store_load_marks(s, restore_mark, m);
         if (r >= 0)
                 r = store_load_refused(s, restore_refused, m);
+        if (r >= 0)
+                r = restore_ring(m);
         return r < 0 ? r : store_load_queued(s, restore_queued, m);
 }
 
@@ -340,6 +358,8 @@ static int make_node(struct manager *m)
                 .third_port = (uint16_t)c->node_port,
                 .third_peers = c->node_peers.items,
                 .n_third_peers = c->node_peers.n,
+                .ring = c->ring,
+                .ring_links_max = c->ring_links_max,
                 .peers = c->peers.items,
                 .n_peers = c->peers.n,
                 .peers_max = c->users_max,
@@ -369,6 +389,7 @@ int manager_new(const struct settings *settings, struct manager **ret)
         listener_init(&m->listener, m, false);
         listener_init(&m->third_listener, m, true);
         network_init(&m->network, m);
+        ring_init(&m->ring, m);
 
         r = journal_new(NULL, &m->journal);
         if (r < 0)
@@ -453,6 +474,9 @@ int manager_start(struct manager *m)
         r = network_start(&m->network);
         if (r < 0)
                 return log_error_errno(r, "Failed to watch this machine's addresses: %m");
+        r = ring_start(&m->ring);
+        if (r < 0)
+                return log_error_errno(r, "Failed to prepare for the ring: %m");
         return manager_flush(m);
 }
 
@@ -477,11 +501,13 @@ int manager_run(struct manager *m)
                 }
                 if (is_turn_over(m, r == 0))
                         (void)manager_flush(m);
-                if (m->goodbye_timer && m->n_inputs == 0 && !links_are_flushing(&m->links))
+                if (m->goodbye_timer && m->n_inputs == 0 && !node_is_saying_goodbye(m->node) &&
+                        !links_are_flushing(&m->links))
                         (void)sd_event_exit(m->event, EXIT_SUCCESS);
         }
         if (!manager_is_failing(m) && manager_take(m, node_answer_all(m->node)) >= 0)
                 (void)manager_flush(m);
+        bus_stop(m->bus);
         if (!manager_is_failing(m) && m->is_restarting)
                 return EXIT_RESTART;
         return m->exit_status;
@@ -492,6 +518,7 @@ struct manager *manager_free(struct manager *m)
         if (!m)
                 return NULL;
         m->bus = bus_free(m->bus);
+        ring_done(&m->ring);
         network_done(&m->network);
         listener_done(&m->listener);
         listener_done(&m->third_listener);

@@ -20,6 +20,7 @@
 #include "daemon/listener.h"
 #include "daemon/memory.h"
 #include "daemon/network.h"
+#include "daemon/ring.h"
 #include "os/config.h"
 
 #define MANAGER_TURN_INPUTS_MAX 256
@@ -48,6 +49,7 @@ struct manager {
         struct listener listener, third_listener;
         struct datagrams datagrams;
         struct network network;
+        struct ring ring;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */

@@ -201,7 +201,8 @@ static int on_settled(sd_event_source *s, uint64_t usec, void *userdata)
         else if (changed) {
                 log_info("The network has changed: announcing from %zu addresses.",
                         network_n_announcing(n));
-                (void)tell(n);
+                if (tell(n) >= 0)
+                        ring_refresh(&n->manager->ring);
         }
         return 0;
 }

@@ -97,6 +97,14 @@ static int ignore_queued(const struct queued_record *queued, void *userdata)
         return 0;
 }
 
+static int check_ring(struct store *s)
+{
+        struct ring_record ring;
+        int r = store_load_ring(s, &ring);
+
+        return r == -ENOENT ? 0 : r;
+}
+
 /* All that a start would load. */
 static int check_store(const char *path, const uint8_t *secret, struct random *random)
 {
@@ -122,6 +130,8 @@ static int check_store(const char *path, const uint8_t *secret, struct random *r
                 r = store_load_marks(s, ignore_mark, NULL);
         if (r >= 0 && s)
                 r = store_load_refused(s, ignore_refused, NULL);
+        if (r >= 0 && s)
+                r = check_ring(s);
         if (r >= 0 && s)
                 r = store_load_queued(s, ignore_queued, NULL);
         store_free(s);

@@ -14,6 +14,7 @@
 
 #include "os/config.h"
 #include "os/log.h"
+#include "os/resolve.h"
 
 struct option {
         const char *section, *name;
@@ -293,10 +294,24 @@ static void clear_words(struct config_words *list)
                 free(list->items[--list->n]);
 }
 
+static int add_word(struct config_words *list, const char *word)
+{
+        char **items, *item;
+
+        items = reallocarray(list->items, list->n + 1, sizeof *items);
+        if (!items)
+                return -ENOMEM;
+        list->items = items;
+        item = strdup(word);
+        if (!item)
+                return -ENOMEM;
+        items[list->n++] = item;
+        return 0;
+}
+
 static int parse_interface(const struct option *o, const char *value, void *field, const char **why)
 {
         struct config_words *list = field;
-        char **items, *item;
 
         *why = "names of interfaces";
         if (!*value) {
@@ -305,15 +320,22 @@ static int parse_interface(const struct option *o, const char *value, void *fiel
         }
         if (strlen(value) > 15 || strchr(value, '/') || list->n >= CONFIG_LIST_MAX)
                 return -EINVAL;
-        items = reallocarray(list->items, list->n + 1, sizeof *items);
-        if (!items)
-                return -ENOMEM;
-        list->items = items;
-        item = strdup(value);
-        if (!item)
-                return -ENOMEM;
-        items[list->n++] = item;
-        return 0;
+        return add_word(list, value);
+}
+
+static int parse_bootstrap(const struct option *o, const char *value, void *field, const char **why)
+{
+        struct config_words *list = field;
+        struct host host;
+
+        *why = "at most 16 names or addresses of hosts, each with :port if it is not 6001";
+        if (!*value) {
+                clear_words(list);
+                return 0;
+        }
+        if (host_parse(value, ENDPOINT_PORT_DEFAULT, &host) < 0 || list->n >= CONFIG_BOOTSTRAP_MAX)
+                return -EINVAL;
+        return add_word(list, value);
 }
 
 #define COUNT_MAX UINT64_C(1000000)
@@ -337,6 +359,9 @@ static const struct option options[] = {
         { "History", "Keep", parse_keep, FIELD(keep) },
         { "History", "MaxAge", parse_span, FIELD(age_max_usec), USEC_PER_MINUTE, USEC_INFINITY,
                 "a time of at least 1min, such as 30d, or infinity" },
+        { "Ring", "Enabled", parse_bool, FIELD(ring) },
+        { "Ring", "Bootstrap", parse_bootstrap, FIELD(bootstrap) },
+        { "Ring", "Links", parse_size, FIELD(ring_links_max), 8, 448, "a number from 8 to 448" },
         { "Limits", "Users", parse_size, FIELD(users_max), 1, COUNT_MAX,
                 "a number from 1 to 1000000" },
         { "Limits", "QueueMessages", parse_size, FIELD(queue_messages_max), 1, COUNT_MAX,
@@ -348,7 +373,8 @@ static const struct option options[] = {
 static bool is_list(const struct option *o)
 {
         return o->parse == parse_broadcast || o->parse == parse_peer ||
-               o->parse == parse_node_peer || o->parse == parse_interface;
+               o->parse == parse_node_peer || o->parse == parse_interface ||
+               o->parse == parse_bootstrap;
 }
 
 void config_init(struct config *c)
@@ -362,6 +388,8 @@ void config_init(struct config *c)
                 .second = true,
                 .keep = CONFIG_KEEP_FULL,
                 .age_max_usec = USEC_INFINITY,
+                .ring = true,
+                .ring_links_max = 64,
                 .users_max = 10000,
                 .queue_messages_max = 10000,
                 .queue_bytes_max = UINT64_C(64) << 20,
@@ -375,6 +403,8 @@ void config_done(struct config *c)
         free(c->node_peers.items);
         clear_words(&c->interfaces);
         free(c->interfaces.items);
+        clear_words(&c->bootstrap);
+        free(c->bootstrap.items);
         config_init(c);
 }
 
@@ -397,7 +427,7 @@ static void take_list(struct load *l, const struct option *o, const char *value)
         size_t n = 0;
 
         for (;;) {
-                char word[128];
+                char word[256]; /* longer than any line */
                 size_t size;
 
                 value += strspn(value, " \t,");

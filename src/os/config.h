@@ -14,6 +14,7 @@
 #define CONFIG_PATH "/etc/p2pchat/p2pchat.conf"
 #define CONFIG_LIST_MAX 256      /* entries of one list */
 #define CONFIG_NODE_PEERS_MAX 16 /* of that one */
+#define CONFIG_BOOTSTRAP_MAX 16
 
 enum config_keep {
         CONFIG_KEEP_FULL,
@@ -55,6 +56,11 @@ struct config {
         /* [History] */
         enum config_keep keep;
         usec_t age_max_usec; /* USEC_INFINITY: for ever */
+
+        /* [Ring] */
+        bool ring;
+        struct config_words bootstrap; /* as host_parse() takes them (os/resolve.h) */
+        uint64_t ring_links_max;
 
         /* [Limits] */
         uint64_t users_max;

@@ -386,7 +386,7 @@ static int apply(struct store *s, const struct change *c)
         case CHANGE_USERNAME:
                 return apply_username(s, c->text);
         case CHANGE_RING:
-                return 0;
+                return store_apply_ring(s, &c->ring);
         case CHANGE_PRESENCE:
                 return apply_presence(s, &c->presence);
         case CHANGE_WARNING:

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rows and records */
-#include "base/cursor.h"
 #include "store/store-internal.h"
 
 #define PEER_SIZE_MAX 384
 #define PEER_VERSION 2
-#define ENDPOINT_SIZE 24
 
 enum peer_flag {
         PEER_HEARD_CLASSIC = 1 << 0,
@@ -17,7 +15,7 @@ enum peer_flag {
         PEER_IS_WARNED_OF = 1 << 6,
 };
 
-static void write_endpoint(struct writer *w, const struct endpoint *e)
+void store_write_endpoint(struct writer *w, const struct endpoint *e)
 {
         writer_bytes(w, e->address, sizeof e->address);
         writer_u32(w, e->scope);
@@ -25,7 +23,7 @@ static void write_endpoint(struct writer *w, const struct endpoint *e)
         writer_u16(w, e->family);
 }
 
-static struct endpoint read_endpoint(struct reader *r)
+struct endpoint store_read_endpoint(struct reader *r)
 {
         struct endpoint e = {};
         const uint8_t *address = reader_bytes(r, sizeof e.address);
@@ -40,7 +38,7 @@ static struct endpoint read_endpoint(struct reader *r)
         return e;
 }
 
-static void read_string(struct reader *r, char *ret, size_t size_max)
+void store_read_string(struct reader *r, char *ret, size_t size_max)
 {
         size_t size;
         const uint8_t *data = reader_blob(r, &size);
@@ -86,7 +84,7 @@ int store_encode_peer(struct store *s, const struct peer_record *p)
         writer_u8(&w, encode_flags(p));
         writer_blob(&w, p->name, strlen(p->name));
         writer_blob(&w, p->id, strlen(p->id));
-        write_endpoint(&w, &p->endpoint);
+        store_write_endpoint(&w, &p->endpoint);
         writer_u16(&w, p->second_port);
         writer_u64(&w, p->muted_until_usec);
         writer_blob(&w, memory, sizeof memory);
@@ -112,7 +110,7 @@ static void read_native(struct reader *in, uint8_t version, struct peer_record *
                 in->failed = true;
         else if (p->is_proven)
                 memcpy(p->key, key, sizeof p->key);
-        read_string(in, p->contact, NAME_SIZE_MAX);
+        store_read_string(in, p->contact, NAME_SIZE_MAX);
         p->successor = reader_u64(in);
 }
 
@@ -133,9 +131,9 @@ int store_decode_peer(
         in = reader_make(s->plain.data, s->plain.size);
         version = reader_u8(&in);
         decode_flags(reader_u8(&in), &p);
-        read_string(&in, p.name, NAME_SIZE_MAX);
-        read_string(&in, p.id, ID_STRING_SIZE - 1);
-        p.endpoint = read_endpoint(&in);
+        store_read_string(&in, p.name, NAME_SIZE_MAX);
+        store_read_string(&in, p.id, ID_STRING_SIZE - 1);
+        p.endpoint = store_read_endpoint(&in);
         p.second_port = reader_u16(&in);
         p.muted_until_usec = reader_u64(&in);
         memory = reader_blob(&in, &memory_size);
@@ -163,7 +161,7 @@ int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
                 return r;
         w = writer_make(plain.data, size);
         writer_blob(&w, m->name, strlen(m->name));
-        write_endpoint(&w, &m->endpoint);
+        store_write_endpoint(&w, &m->endpoint);
         writer_bytes(&w, m->text, m->size);
         assert(!w.failed);
         r = store_seal(s, key, &place, plain.data, w.size);
@@ -238,8 +236,8 @@ int store_decode_message(struct store *s, const struct message_row *row, struct 
                 return r;
 
         in = reader_make(s->plain.data, s->plain.size);
-        read_string(&in, m.name, NAME_SIZE_MAX);
-        m.endpoint = read_endpoint(&in);
+        store_read_string(&in, m.name, NAME_SIZE_MAX);
+        m.endpoint = store_read_endpoint(&in);
         if (in.failed)
                 return -EBADMSG;
         m.text = (const char *)in.data;

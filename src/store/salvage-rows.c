@@ -122,17 +122,28 @@ static int copy_peer(struct rows *v, const struct page_row *row)
 /* name, value */
 static int copy_setting(struct rows *v, const struct page_row *row)
 {
-        static const char username[] = "username";
-        const struct place place = { "setting.username", 0, 0 };
+        static const struct {
+                const char *name, *column;
+        } kept[] = {
+                { "username", "setting.username" },
+                { "ring", "setting.ring" },
+        };
         const struct page_value *name = &row->columns[0], *value = &row->columns[1];
-        int r;
 
-        if (name->size != strlen(username) || memcmp(name->data, username, name->size) != 0)
-                return 0;
-        r = judge(v, store_unseal(v->to, v->to->keys->records, &place, value->data, value->size));
-        if (r <= 0)
-                return r;
-        return store_set_setting(v->to, username, v->to->plain.data, v->to->plain.size);
+        for (size_t i = 0; i < ELEMENTSOF(kept); i++) {
+                const struct place place = { kept[i].column, 0, 0 };
+                int r;
+
+                if (name->size != strlen(kept[i].name) ||
+                        memcmp(name->data, kept[i].name, name->size) != 0)
+                        continue;
+                r = judge(v, store_unseal(v->to, v->to->keys->records, &place, value->data,
+                                     value->size));
+                if (r <= 0)
+                        return r;
+                return store_set_setting(v->to, kept[i].name, v->to->plain.data, v->to->plain.size);
+        }
+        return 0;
 }
 
 /* number, sequence, logged */

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include "base/buffer.h"
+#include "base/cursor.h"
 #include "base/list.h"
 #include "core/crypto/crypto.h"
 #include "core/crypto/random.h"
@@ -166,6 +167,11 @@ int store_get_setting(struct store *s, const char *name);
 /*
  * message.c: rows ↔ records
  */
+#define ENDPOINT_SIZE 24 /* encoded */
+void store_write_endpoint(struct writer *w, const struct endpoint *e);
+struct endpoint store_read_endpoint(struct reader *r);
+/* A blob as a string; @ret has room for @size_max bytes and a zero byte. */
+void store_read_string(struct reader *r, char *ret, size_t size_max);
 int store_encode_peer(struct store *s, const struct peer_record *peer); /* into s->sealed */
 /* 0, -EBADMSG, -ENOMEM. */
 int store_decode_peer(
@@ -233,6 +239,11 @@ int store_decode_stream(
 int store_decode_mark(struct store *s, const void *sealed, size_t size, struct mark_record *mark);
 int store_decode_refused(
         struct store *s, const void *sealed, size_t size, struct refused_record *refused);
+
+/*
+ * ring.c
+ */
+int store_apply_ring(struct store *s, const struct ring_record *ring);
 
 /*
  * erase.c: erasing what is old, and what is remembered of it

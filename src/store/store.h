@@ -73,6 +73,8 @@ int store_load_refused(struct store *s, store_refused_fn fn, void *userdata);
 int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
 /* 0 and memory to be freed, or -ENOENT. */
 int store_load_username(struct store *s, char **ret);
+/* 0, or -ENOENT: nothing was kept, or not by anything that this version knows. */
+int store_load_ring(struct store *s, struct ring_record *ret);
 /* When a queued message was written, and its text: 0 and memory to be freed (a zero byte behind
  * it), or -ENOENT. */
 int store_load_text(struct store *s, const struct ulid *id, usec_t *ret_time_usec, char **ret,

@@ -12,6 +12,7 @@ given build: a sanitized one says nothing about speed.
 
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -119,6 +120,11 @@ def warm_up(ece, bob):
     figures("bench-bus", "flow", ece.bus.address, bob.bus.address, "Bob", 10000, SIZE)
 
 
+def at_rest(d):
+    """Waits until its ring is looked after so seldom that this no longer disturbs."""
+    wait_for(lambda: d.ring_status()["round-usec"] >= 160e6, 600, "the ring to be at rest", 5)
+
+
 def security(ece, name="Bob"):
     return ece.user(name)["security"]
 
@@ -149,6 +155,32 @@ def store_alone():
         for side in ("receive", "send"):
             add(f"store: {side}, turns of {group}", f"{per_second(f[f'{side}-{group}'])}, "
                 f"{duration(f[f'{side}-{group}-cpu'])} of CPU each")
+
+
+def ring_engine(*scenarios):
+    """What it prints about engines on a virtual network."""
+    return run([os.path.join(environment("P2PCHAT_BUILD"), "tests", "sim", "ring"), *scenarios],
+               timeout=600).stdout
+
+
+@test
+def ring_lookups_in_the_engine():
+    out = ring_engine("bench")
+    add("ring: memory of the engine, 1 000 nodes, each",
+        f"{int(re.search(r'memory: ([0-9]+)', out)[1]) / 1024:.1f} KiB")
+    found = re.search(r"lookups: ([0-9]+) a second, of ([0-9.]+) messages", out)
+    add("ring: lookups in the engines of 1 000 nodes, per core", per_second(int(found[1])))
+    add("ring: messages for each of these lookups, with answers", found[2])
+
+
+@test
+def quiet_rings_of_engines():
+    for line in ring_engine("quiet").splitlines()[2:]:
+        nodes, messages, size, wakes = map(int, line.split())
+        add(f"ring: quiet, {nodes} nodes, messages a node and hour",
+            f"{messages}, {size} bytes each")
+        against(f"ring: quiet, {nodes} nodes, wake-ups of an engine, a second", wakes / 3600, 0.5,
+                lambda v: f"{v:.3f}")
 
 
 # Messages between daemons
@@ -353,13 +385,42 @@ def quiet():
     ece = daemon(Bus(), ECE, "Ece")
     daemon(None, BOB, "Bob")
     ece.wait_user("Bob")
-    # What begins ends within half a minute; the session of nobody began.
-    time.sleep(20)
+    # What begins ends within half a minute, and the two are a ring.
+    at_rest(ece)
     before, cpu = wake_ups(ece), cpu_seconds(ece)
     time.sleep(seconds)
     against("idle wake-ups, one peer, a second", (wake_ups(ece) - before) / seconds, 0.5,
             lambda v: f"{v:.2f}")
     add("idle, of one processor", f"{(cpu_seconds(ece) - cpu) / seconds * 100:.3f} %")
+
+
+@test(seconds=1200)
+def quiet_rings():
+    seconds = 120
+    rings = {}
+    for count in (2, 8):
+        places = [f"127.63.{count}.{i + 1}" for i in range(count)]
+        # Nobody hears anybody: this is what the ring alone does.
+        rings[count] = [
+            daemon(Bus() if i == 0 else None, place, f"user-{i}",
+                   f"[Lan]\nAnnounce=no\n[Ring]\nBootstrap={places[1 if i == 0 else 0]}\n")
+            for i, place in enumerate(places)]
+    for count, daemons in rings.items():
+        wait_for(lambda: daemons[0].ring_status()["members"] == count, 240, f"a ring of {count}", 1)
+    for daemons in rings.values():
+        at_rest(daemons[0])
+    before = {count: sum(map(wake_ups, daemons)) for count, daemons in rings.items()}
+    cpu = {count: sum(map(cpu_seconds, daemons)) for count, daemons in rings.items()}
+    time.sleep(seconds)
+    for count, daemons in rings.items():
+        woken = sum(map(wake_ups, daemons)) - before[count]
+        spent = sum(map(cpu_seconds, daemons)) - cpu[count]
+        against(f"ring: quiet, {count} daemons that announce nothing, wake-ups of one, a second",
+                woken / count / seconds, 0.5, lambda v: f"{v:.2f}")
+        add(f"ring: quiet, {count} daemons, of one processor by one",
+            f"{spent / count / seconds * 100:.3f} %")
+        memory = statistics.median(d.resident_kib() for d in daemons)
+        against(f"ring: resident memory of one of {count} daemons", memory, 6 * 1024, mib)
 
 
 def in_a_network_of_our_own():

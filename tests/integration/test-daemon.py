@@ -286,7 +286,7 @@ def username_by_configuration():
 @test
 def properties():
     ece = ece_alone()
-    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue"], "Features")
+    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue", "ring"], "Features")
     assert_equal((ece.get("LastSequence"), ece.get("UsersOnline"), ece.get("MessagesQueued")),
                  (0, 0, 0), "numbers")
     assert_true(ece.get("Version"), "Version")
@@ -864,7 +864,7 @@ def status_and_diagnosis():
     assert_equal(status["word"], f"Ece#{status['id'][:8]}", "word")
     checks = {c[0]: c[1] for c in ece.call("Diagnose")[0]}
     for stage in ("configuration", "interface", "port", "listening", "announcing", "heard",
-                  "identity", "store", "log", "bus", "clock"):
+                  "ring", "identity", "store", "log", "bus", "clock"):
         assert_equal(checks.get(stage), "ok", stage)
     os.rename(ece.log, ece.log + ".away")
     ece.process.send_signal(signal.SIGHUP)

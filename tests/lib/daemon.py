@@ -377,6 +377,19 @@ class Daemon:
         return bus_call(self.connection, NAME, PATH, INTERFACE, member, signature, *args,
                         timeout=timeout)
 
+    def ring(self, member, signature="", *args, timeout=90):
+        """The same, of the interface of the ring."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE + ".Ring", member, signature, *args,
+                        timeout=timeout)
+
+    def ring_status(self):
+        return self.ring("GetStatus")[0]
+
+    def ring_get(self, name):
+        """A property of the ring."""
+        return bus_call(self.connection, NAME, PATH, "org.freedesktop.DBus.Properties", "Get",
+                        "ss", INTERFACE + ".Ring", name)[0]
+
     def new_identity(self):
         """Returns the new id; the daemon ends so as to be started again, and is."""
         id = bus_call(self.connection, NAME, PATH, INTERFACE + ".Identity", "New")[0]

@@ -15,6 +15,16 @@
     ece.power_cut(); ece.boot()
     with network.socket(socket.SOCK_DGRAM) as s: ...   # a stranger on the same bridge
 
+Networks that a router joins; what is broadcast in one does not reach the others:
+
+    +- 192.168.77.0/24 -+                                 +- 192.168.78.0/24 -+
+    |  ece .1   bob .2  |-- .253 -- a namespace -- .253 --|  can .1   efe .2  |
+    +-------------------+          that forwards          +-------------------+
+
+    near, far = Network(), Network("192.168.78")
+    Router(near, far)                    # before the machines, which get their routes when plugged in
+    can = Machine(far, "can", 1)
+
 Everything lives in namespaces and in a temporary directory, and is gone at the end of the program.
 """
 
@@ -49,8 +59,9 @@ class Network:
 
     def __init__(self, subnet="192.168.77"):
         self.subnet = subnet
-        self.namespace = f"{_prefix()}-bridge"
+        self.namespace = f"{_prefix()}-bridge-{subnet}"
         self.address = f"{subnet}.254"
+        self.routes = []
         run(["ip", "netns", "add", self.namespace])
         at_end(run, ["ip", "netns", "delete", self.namespace], check=False)
         self._ip("link", "set", "lo", "up")
@@ -61,14 +72,15 @@ class Network:
     def _ip(self, *arguments):
         run(["ip", "-n", self.namespace, *arguments])
 
-    def plug(self, namespace, port, number):
-        """A cable from a new interface host0 in @namespace to our new @port."""
-        self._ip("link", "add", port, "type", "veth", "peer", "name", "host0", "netns", namespace)
+    def plug(self, namespace, port, number, interface="host0"):
+        """A cable from a new interface in @namespace to our new @port."""
+        self._ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", namespace)
         self._ip("link", "set", port, "master", "br0")
         self._ip("link", "set", port, "up")
         for command in (["link", "set", "lo", "up"],
-                        ["addr", "add", f"{self.subnet}.{number}/24", "brd", "+", "dev", "host0"],
-                        ["link", "set", "host0", "up"]):
+                        ["addr", "add", f"{self.subnet}.{number}/24", "brd", "+", "dev", interface],
+                        ["link", "set", interface, "up"],
+                        *[["route", "add", to, "via", by] for to, by in self.routes]):
             run(["ip", "-n", namespace, *command])
 
     def set_port(self, port, up):
@@ -95,6 +107,22 @@ class Network:
             s.close()
             raise
         return s
+
+
+class Router:
+    """Forwards between networks as any router does: nothing that is broadcast or link-local. It has
+    the address .253 in each; machines that are plugged in later find the other networks by it."""
+
+    def __init__(self, *networks):
+        self.namespace = f"{_prefix()}-router"
+        run(["ip", "netns", "add", self.namespace])
+        at_end(run, ["ip", "netns", "delete", self.namespace], check=False)
+        for i, network in enumerate(networks):
+            network.plug(self.namespace, "port-router", 253, f"lan{i}")
+            network.routes += [(f"{other.subnet}.0/24", f"{network.subnet}.253")
+                               for other in networks if other is not network]
+        run(["ip", "netns", "exec", self.namespace, "sh", "-c",
+             "echo 1 >/proc/sys/net/ipv4/ip_forward"])
 
 
 class Machine:
@@ -284,6 +312,16 @@ class Machine:
                            "org.example.P2PChat", member,
                            *([signature] if signature else []), *map(str, arguments), user=user)
         return json.loads(done.stdout)["data"] if done.stdout.strip() else []
+
+    def own_id(self):
+        done = self.busctl("get-property", "org.example.P2PChat", "/org/example/P2PChat",
+                           "org.example.P2PChat", "Id")
+        return json.loads(done.stdout)["data"]
+
+    def ring_status(self):
+        done = self.busctl("call", "org.example.P2PChat", "/org/example/P2PChat",
+                           "org.example.P2PChat.Ring", "GetStatus")
+        return {key: value["data"] for key, value in json.loads(done.stdout)["data"][0].items()}
 
     def users(self):
         keys = ("name", "id", "address", "state", "last_heard", "security", "flags")

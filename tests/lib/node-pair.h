@@ -12,8 +12,8 @@
 #include "core/node/node.h"
 #include "lib/test.h"
 
-#define MACHINES_MAX 4
-#define PIPES_MAX 256
+#define MACHINES_MAX 12
+#define PIPES_MAX 4096
 #define ROWS_MAX 512
 #define TURNS_MAX 20000 /* of one net_run(): more is a loop */
 #define NET_MONO (2 * USEC_PER_DAY)
@@ -72,6 +72,7 @@ struct disk {
         struct stream_record streams[64];
         struct mark_record marks[64];
         struct refused_record refused[64];
+        struct ring_record ring;
 };
 
 struct machine {
@@ -85,11 +86,16 @@ struct machine {
         struct node *node;
         bool is_up;
         bool is_full; /* its disk takes nothing now: its turn stays open */
+        int lan;      /* announcements are heard by those of the same one */
+        bool is_shut; /* nobody of another one can connect to it */
         struct disk disk;
         size_t n_loads;
         struct ulid loads[ROWS_MAX];
         struct effect reply; /* the last one */
         size_t n_replies;
+        struct effect answer; /* the last one about the ring */
+        char sentence[SENTENCE_SIZE];
+        size_t n_answers;
         size_t n_dials;
         char warnings[16][2][SENTENCE_SIZE]; /* kind, sentence */
         size_t n_warnings;
@@ -106,6 +112,7 @@ struct net {
         uint64_t accepted_last;
         struct bytes capture; /* of connections */
         bool is_deaf;         /* announcements are lost */
+        bool has_ring;
         bool is_busy;         /* somebody was told something in this round */
 };
 
@@ -239,11 +246,13 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                         m->session = c->session;
                 }
                 break;
+        case CHANGE_RING:
+                d->ring = c->ring;
+                break;
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
         case CHANGE_FORGET:
         case CHANGE_USERNAME:
-        case CHANGE_RING:
         case CHANGE_PRESENCE:
                 break;
         }
@@ -286,7 +295,8 @@ static inline struct pipe *net_dial(
         ASSERT_TRUE(p);
         net->pipes[net->n_pipes++] = p;
         p->ends[0] = (struct end){ .machine = from, .link = link };
-        p->is_refused = !m || to->port != m->address.port;
+        p->is_refused = !m || to->port != m->address.port ||
+                        (m->is_shut && from >= 0 && m->lan != net->machines[from].lan);
         p->ends[1] = (struct end){ .machine = m ? m->index : -1,
                 .link = net->accepted_last += 2,
                 .is_closed = p->is_refused };
@@ -319,7 +329,8 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
         case EFFECT_DATAGRAM:
                 net->is_busy = true;
                 for (int i = 0; i < MACHINES_MAX && !net->is_deaf; i++)
-                        if (i != m->index && net->machines[i].is_up)
+                        if (i != m->index && net->machines[i].is_up &&
+                                net->machines[i].lan == m->lan)
                                 NODE_OK(node_datagram(net->machines[i].node, e->datagram.dialect,
                                         &m->address, e->datagram.data, e->datagram.size, net->now));
                 break;
@@ -328,8 +339,14 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
                 m->n_replies++;
                 break;
         case EFFECT_REFUSE:
+                snprintf(m->sentence, sizeof m->sentence, "%s", e->refuse.sentence);
+                m->answer = *e;
+                m->n_answers++;
+                break;
         case EFFECT_JOINED:
         case EFFECT_FOUND:
+                m->answer = *e;
+                m->n_answers++;
                 break;
         case EFFECT_LOAD:
                 ASSERT_LT(m->n_loads, ELEMENTSOF(m->loads));
@@ -501,6 +518,7 @@ static inline void machine_start(struct machine *m, const char *name)
                 .random = m->random,
                 .port = m->address.port,
                 .announce = true,
+                .ring = m->net->has_ring,
         };
 
         if (m->name != name)
@@ -527,6 +545,7 @@ static inline void machine_start(struct machine *m, const char *name)
                 if (r->direction == DIRECTION_SENT && r->state == MESSAGE_QUEUED)
                         NODE_OK(node_restore_queued(m->node, &queued, m->net->now));
         }
+        NODE_OK(node_restore_ring(m->node, &m->disk.ring, m->net->now));
         m->is_up = true;
         NODE_OK(node_network(m->node, &interface, 1, m->net->now));
 }
@@ -541,8 +560,8 @@ static inline void machine_stop(struct machine *m)
 
 /* A new machine; of two with the same @seed one is a copy of the other. Its address is 10.0.0.N
  * with N = @index + 1. */
-static inline struct machine *net_add(
-        struct net *net, int index, const char *name, unsigned seed, bool is_native)
+static inline struct machine *net_add_at(
+        struct net *net, int lan, int index, const char *name, unsigned seed, bool is_native)
 {
         struct machine *m = &net->machines[index];
         uint8_t key[IDENTITY_SEED_SIZE] = { (uint8_t)seed, 7 };
@@ -552,11 +571,18 @@ static inline struct machine *net_add(
                 .index = index,
                 .address = endpoint_ipv4(10, 0, 0, (uint8_t)(index + 1), ENDPOINT_PORT_DEFAULT),
                 .is_native = is_native,
+                .lan = lan,
         };
         ASSERT_OK(identity_init(&m->identity, key));
         ASSERT_OK(random_new_seeded((unsigned)index + 1, &m->random));
         machine_start(m, name);
         return m;
+}
+
+static inline struct machine *net_add(
+        struct net *net, int index, const char *name, unsigned seed, bool is_native)
+{
+        return net_add_at(net, 0, index, name, seed, is_native);
 }
 
 static inline void machine_restart(struct machine *m)

@@ -24,6 +24,7 @@ from daemon import INTERFACE, NAME, PATH, SANITIZER_ENVIRONMENT, build_directory
 from harness import defer, run, tempdir  # noqa: E402
 
 IDENTITY = INTERFACE + ".Identity"
+RING = INTERFACE + ".Ring"
 
 # Methods: arguments and results. What is not in .results answers with an empty tuple.
 MEMBERS = {
@@ -35,6 +36,8 @@ MEMBERS = {
         "GetStatus": ([], ["a{sv}"]), "EndSession": (["s"], []), "Trust": (["s"], []),
         "Verify": (["s", "s"], []), "Alias": (["s", "s"], []), "GetFingerprint": (["s"], ["s"]),
     },
+    RING: {"Join": (["s"], []), "Leave": ([], []), "Find": (["s"], ["a(ssas)"]),
+           "GetStatus": ([], ["a{sv}"])},
     IDENTITY: {"New": ([], ["s"]), "Export": (["h"], []), "Import": (["h"], [])},
 }
 PROPERTIES = {"Username": "s", "Id": "s", "Fingerprint": "s", "LastSequence": "t"}
@@ -71,6 +74,7 @@ class StandIn:
         self.properties = {"Username": "Ece", "Id": "", "Fingerprint": "", "LastSequence": 0}
         self.written = b""  # what Export writes
         self.read = None    # what Import read
+        self.ring = {}      # GetStatus of the ring
         self._context = GLib.MainContext()
         self._loop = GLib.MainLoop(self._context)
         self._ready = threading.Event()
@@ -106,6 +110,8 @@ class StandIn:
                     file.write(self.written)
                 else:
                     self.read = file.read()
+        if interface == RING and member == "GetStatus":
+            return (self.ring,)
         return self.results.get(member, ())
 
     def _on_call(self, connection, sender, path, interface, member, arguments, invocation):

@@ -3,9 +3,10 @@
 """The tiers of tests/run; see there for its options
 
 Two kinds of tests. Those of meson belong to the tier that their suite names and run twice, in a
-plain and in a sanitized build. Programs tests/TIER/test-*.py print a line for each case
-(harness.py); those of integration and interop get a network namespace of their own, so that they
-neither hear each other nor anybody else.
+plain and in a sanitized build. Programs tests/TIER/test-*.py, and with --long also long-*.py, print
+a line for each case (harness.py), and figures in lines that begin with "# "; those of integration
+and interop get a network namespace of their own, so that they neither hear each other nor anybody
+else.
 """
 
 import argparse
@@ -195,9 +196,9 @@ class Run:
 
     # Programs
 
-    def programs(self, tier):
+    def programs(self, tier, kind="test"):
         folder = os.path.join(TREE, "tests", tier)
-        found = sorted(f for f in os.listdir(folder) if re.fullmatch(r"test-.*\.py", f)) \
+        found = sorted(f for f in os.listdir(folder) if re.fullmatch(kind + r"-.*\.py", f)) \
             if os.path.isdir(folder) else []
         return [os.path.join(folder, f) for f in found
                 if not self.options.only or self.options.only in f]
@@ -216,7 +217,7 @@ class Run:
         return command
 
     def run_program(self, tier, program, environment):
-        """Runs one; returns (outcomes, what it printed to standard error)."""
+        """Runs one; returns (outcomes, figures, what it printed to standard error)."""
         command = ["/usr/bin/python3", program]
         if tier != "e2e":
             command = self.isolated(command)
@@ -244,10 +245,11 @@ class Run:
             outcomes.append(("not ok", "(program)", late or f"ended with {process.returncode}"))
         elif not outcomes:
             outcomes.append(("not ok", "(program)", "ran no test"))
-        return outcomes, err
+        figures = [line for line in out.splitlines() if line.startswith("# ")]
+        return outcomes, figures, err
 
-    def run_programs(self, tier, environment, label=None, at_a_time=2):
-        programs = self.programs(tier)
+    def run_programs(self, tier, environment, label=None, at_a_time=2, kind="test"):
+        programs = self.programs(tier, kind)
         if not programs:
             return
         label = label or tier
@@ -259,9 +261,11 @@ class Run:
             under_way = {pool.submit(self.run_program, tier, p, environment): p for p in programs}
             for done in concurrent.futures.as_completed(under_way):
                 name = os.path.basename(under_way[done]).removeprefix("test-").removesuffix(".py")
-                outcomes, err = done.result()
+                outcomes, figures, err = done.result()
                 for outcome, case, why in outcomes:
                     self.results.add(label, outcome, f"{name}: {case}", why)
+                for line in figures:
+                    print(f"    {line}")
                 if any(o[0] == "not ok" for o in outcomes):
                     print("\n".join(f"    | {line}" for line in err.splitlines()[-150:]))
 
@@ -373,6 +377,12 @@ class Run:
         if self.wanted("sim"):
             self.run_long_worlds(plain)
             self.run_long_rings(plain)
+        if self.wanted("integration"):
+            if plain:
+                self.run_programs("integration", {"P2PCHAT_BUILD": plain}, "integration-long", 1,
+                                  "long")
+            else:
+                self.results.leave_out("integration-long", "the build failed")
         if self.wanted("fuzz"):
             self.run_long_fuzz()
         if self.wanted("e2e"):

@@ -229,10 +229,13 @@ static void deliver(struct ring_world *w, const struct ring_event *e)
                 if (node->wake_usec != e->time_usec)
                         return;
                 node->wake_usec = USEC_INFINITY;
+                w->counts.n_wakes++;
                 MUST(chord_advance(node->chord, w->now_usec));
         } else if (e->size == 0) {
+                w->counts.n_wakes++;
                 MUST(chord_failed(node->chord, &from->id, w->now_usec));
         } else if (!misbehave(w, e)) {
+                w->counts.n_wakes++;
                 MUST(chord_receive(node->chord, from, e->data, e->size, w->now_usec));
         }
         after(w, e->to);

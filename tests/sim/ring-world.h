@@ -64,6 +64,7 @@ struct counts {
         uint64_t asked_sum;
         uint64_t n_finds, n_found;
         uint64_t n_messages, n_bytes;
+        uint64_t n_wakes; /* for a message that came, or by the clock */
 };
 
 struct ring_world {

@@ -219,14 +219,17 @@ static void run_quiet(void)
         struct ring_world w;
         double hours = 4;
 
-        printf("A ring where nothing happens\n    N  messages a node and hour  bytes a message\n");
+        printf("A ring where nothing happens\n"
+               "    N  messages a node and hour  bytes a message  wake-ups a node and hour\n");
         for (size_t n = 2; n <= 512; n *= 4) {
                 build(&w, n);
                 world_run(&w, USEC_PER_HOUR);
                 clear(&w);
                 world_run(&w, (usec_t)hours * USEC_PER_HOUR);
-                printf("%5zu  %10.0f  %24.0f\n", n, (double)w.counts.n_messages / (double)n / hours,
-                        mean(w.counts.n_bytes, w.counts.n_messages));
+                printf("%5zu  %10.0f  %24.0f  %17.0f\n", n,
+                        (double)w.counts.n_messages / (double)n / hours,
+                        mean(w.counts.n_bytes, w.counts.n_messages),
+                        (double)w.counts.n_wakes / (double)n / hours);
                 world_close(&w);
         }
 }

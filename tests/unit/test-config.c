@@ -75,6 +75,9 @@ TEST(defaults)
         ASSERT_EQ(c.strangers_max, 64);
         ASSERT_EQ(c.keep, CONFIG_KEEP_FULL);
         ASSERT_EQ(c.age_max_usec, USEC_INFINITY);
+        ASSERT_TRUE(c.ring);
+        ASSERT_EQ(c.bootstrap.n, 0);
+        ASSERT_EQ(c.ring_links_max, 64);
         ASSERT_EQ(c.users_max, 10000);
         ASSERT_EQ(c.queue_messages_max, 10000);
         ASSERT_EQ(c.queue_bytes_max, 64 << 20);
@@ -92,6 +95,8 @@ TEST(everything_set)
                                      "[Legacy]\nCompat=off\nSecond=0\nNodePort=9100\n"
                                      "NodePeers=10.9.0.1:9200, 10.9.0.2:9201\n"
                                      "[History]\nKeep=sealed\nMaxAge=1h 30min\n"
+                                     "[Ring]\nEnabled=no\nBootstrap=chat.example.net, "
+                                     "10.9.0.1:7001 [2001:db8::1]:7002\nLinks=8\n"
                                      "[Limits]\nUsers=100\nQueueMessages=5\nQueueBytes=2M\n");
 
         ASSERT_EQ(m.n, 0);
@@ -112,6 +117,11 @@ TEST(everything_set)
         ASSERT_EQ(c.strangers_max, 3);
         ASSERT_EQ(c.keep, CONFIG_KEEP_SEALED);
         ASSERT_EQ(c.age_max_usec, 90 * USEC_PER_MINUTE);
+        ASSERT_FALSE(c.ring);
+        ASSERT_EQ(c.bootstrap.n, 3);
+        ASSERT_STREQ(c.bootstrap.items[0], "chat.example.net");
+        ASSERT_STREQ(c.bootstrap.items[2], "[2001:db8::1]:7002");
+        ASSERT_EQ(c.ring_links_max, 8);
         ASSERT_EQ(c.users_max, 100);
         ASSERT_EQ(c.queue_messages_max, 5);
         ASSERT_EQ(c.queue_bytes_max, 2 << 20);
@@ -142,6 +152,9 @@ TEST(mistakes_name_their_line_and_keep_the_default)
                 { "[History]\nKeep=some\n", 2, "full, sealed or none" },
                 { "[History]\nMaxAge=3 fortnights\n", 2, "fortnights" },
                 { "[History]\nMaxAge=1s\n", 2, "1min" },
+                { "[Ring]\nBootstrap=chat.example.net:0\n", 2, "chat.example.net:0" },
+                { "[Ring]\nBootstrap=-chat.example.net\n", 2, "hosts" },
+                { "[Ring]\nLinks=7\n", 2, "8 to 448" },
                 { "[Limits]\nQueueBytes=1X\n", 2, "1X" },
                 { "[Limits]\nQueueBytes=99999999999999999999\n", 2, "999" },
                 { "[Link]\nMaxLinkz=3\n", 2, "unknown option MaxLinkz=" },
@@ -167,6 +180,39 @@ TEST(mistakes_name_their_line_and_keep_the_default)
                 ASSERT_EQ(c.age_max_usec, USEC_INFINITY);
                 config_done(&c);
         }
+}
+
+TEST(bootstrap_has_an_end)
+{
+        char text[1024] = "[Ring]\n";
+        struct mistakes m;
+        struct config c;
+
+        for (size_t i = 0; i <= CONFIG_BOOTSTRAP_MAX; i++)
+                (void)sprintf(text + strlen(text), "Bootstrap=h%zu.example.net\n", i);
+        m = load(&c, text);
+        ASSERT_EQ(m.n, 1);
+        ASSERT_NOT_NULL(strstr(m.last, "h16.example.net"));
+        ASSERT_EQ(c.bootstrap.n, CONFIG_BOOTSTRAP_MAX);
+        config_done(&c);
+}
+
+/* Cut off, it would name another one. */
+TEST(a_long_host_stays_whole)
+{
+        char host[180] = "", text[256];
+        struct mistakes m;
+        struct config c;
+
+        while (strlen(host) < 170)
+                strcat(host, "label.");
+        strcat(host, "net");
+        (void)snprintf(text, sizeof text, "[Ring]\nBootstrap=%s\n", host);
+        m = load(&c, text);
+        ASSERT_EQ(m.n, 0);
+        ASSERT_EQ(c.bootstrap.n, 1);
+        ASSERT_STREQ(c.bootstrap.items[0], host);
+        config_done(&c);
 }
 
 TEST(good_entries_of_a_list_stay)

@@ -92,7 +92,12 @@ TEST(frames_that_are_refused_or_skipped)
         } frames[] = {
                 { "-", MESSAGE_MALFORMED },
                 { "00", MESSAGE_UNKNOWN },
-                { "06", MESSAGE_UNKNOWN },
+                { "06", MESSAGE_MALFORMED },     /* nothing is said */
+                { "070000", MESSAGE_MALFORMED }, /* port 0 */
+                { "0805", MESSAGE_MALFORMED },
+                { "08047f000001", MESSAGE_MALFORMED }, /* no port */
+                { "08047f0000010000", MESSAGE_MALFORMED },
+                { "09", MESSAGE_UNKNOWN },
                 { "7fffff", MESSAGE_UNKNOWN },
                 { "81", MESSAGE_UNKNOWN },
                 { "ff00", MESSAGE_UNKNOWN },

@@ -48,6 +48,7 @@ static void make_good(void)
                 return;
         s = fixture_open(path, NULL);
         fixture_apply(s, (struct change){ .type = CHANGE_USERNAME, .text = "Ece" });
+        fixture_apply(s, (struct change){ .type = CHANGE_RING, .ring = { .is_joined = true } });
         for (uint64_t i = 1; i <= N_PEERS; i++) {
                 struct change c = fixture_peer(i, "Zeynep");
 
@@ -171,6 +172,7 @@ static int see_message(const struct message_record *m, void *userdata)
 static bool open_and_load(const char *path, struct store **ret, struct seen *seen)
 {
         const struct store_options options = fixture_options(path, NULL);
+        struct ring_record ring;
         struct store *s = NULL;
         char *username = NULL;
         int r;
@@ -185,6 +187,11 @@ static bool open_and_load(const char *path, struct store **ret, struct seen *see
                 if (r == 0)
                         ASSERT_STREQ(username, "Ece");
                 free(username);
+        }
+        if (r == 0) {
+                r = store_load_ring(s, &ring);
+                if (r == 0)
+                        ASSERT_TRUE(ring.is_joined);
         }
         if (r == -EUCLEAN) {
                 store_free(s);
@@ -291,6 +298,7 @@ TEST(salvage_of_the_undamaged_keeps_all)
         const struct store_options options = fixture_options(path, NULL);
         struct ulid long_id = fixture_id(N_RECEIVED + N_QUEUED);
         struct store *s = NULL;
+        struct ring_record ring = {};
         struct seen seen = {};
         char *text = NULL;
         uint64_t n_lost;
@@ -313,6 +321,8 @@ TEST(salvage_of_the_undamaged_keeps_all)
         ASSERT_OK(store_load_text(s, &long_id, &(usec_t){ 0 }, &text, &size));
         ASSERT_STREQ(text, long_text);
         free(text);
+        ASSERT_OK(store_load_ring(s, &ring));
+        ASSERT_TRUE(ring.is_joined);
         check_origins_known(s);
         store_free(s);
         ASSERT_OK(unlink(aside));

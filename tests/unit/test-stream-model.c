@@ -194,6 +194,9 @@ static void hear_anything(struct world *w)
                 m.text.number = number;
                 break;
         case FRAME_GOODBYE:
+        case FRAME_RING:
+        case FRAME_DIAL_BACK:
+        case FRAME_REACHED:
                 break;
         }
         (void)stream_out_receive(&w->out, &m);

@@ -3,11 +3,11 @@
 /*
  * The ring: who keeps what, found in a few steps, with no server
  *
- * Chord (Stoica et al., IEEE/ACM Transactions on Networking 2003), repaired after Pamela Zave, How
- * to Make Chord Correct (arXiv 1610.01140). An engine like the others of the core: the caller
- * brings what happened and what time it is, and drains what is to be done. It has no connections;
- * peers are named by position and endpoint, and whatever comes from one comes with a position that
- * a session has proven.
+ * Chord (Stoica et al., IEEE/ACM Transactions on Networking 2003), repaired after Pamela Zave,
+ * Reasoning about Identifier Spaces: How to Make Chord Correct (arXiv 1610.01140). An engine like
+ * the others of the core: the caller brings what happened and what time it is, and drains what is
+ * to be done. It has no connections; peers are named by position and endpoint, and whatever comes
+ * from one comes with a position that a session has proven.
  *
  * What one peer says must arrive in the order in which it was said, as a session does.
  *
@@ -22,7 +22,8 @@
  *     and a thousand of them at once are not a chain that stabilisation has to sort out.
  *   - A nearer successor that does not know the former one yet (both have just joined, or come from
  *     two rings) is put before the list that is there, and the two are introduced: nobody is
- * skipped who was not skipped before. So two rings that touch at one place become one like a zip.
+ *     skipped who was not skipped before. So two rings that touch at one place become one like a
+ *     zip.
  *   - Rectify instead of a blind notify: a predecessor is replaced by a nearer one, or when it does
  *     not answer; never by a farther one while it lives.
  *   - A list that changed is told to the predecessor at once, which takes it as if it had asked; so
@@ -36,9 +37,10 @@
  *
  * Rings smaller than that, which is every day's. A list ends before its owner comes again, has
  * nobody twice, and says whether it is everybody; then its owner comes behind the last, and with
- * that counts as skipping whom it does not have. Zave's base of r + 1 members is there to keep
- * lists from wrapping past their owner; lists that are cut at their owner cannot. The rule is
- * therefore: each member that is not alone has a live node in its list, and the first live
+ * that counts as skipping whom it does not have. Zave's base of r + 1 members keeps lists from
+ * wrapping past their owner, which lists that are cut there cannot; that there is one circle does
+ * not follow from her proof for smaller rings, and rests on tests of all short histories. The rule
+ * is therefore: each member that is not alone has a live node in its list, and the first live
  * successors make one circle, in order, to which all lead; once a ring of r + 1 or more has been at
  * rest, Zave's invariant holds for as long as failures leave that many principal. What the proof
  * takes for granted and a small ring cannot promise, that never all successors of a node fail at

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Arithmetic on the circle */
 #include "core/chord/id.h"
+#include "base/encode.h"
 #include "base/text.h"
 
 void ring_id_of_key(const uint8_t public_key[static PUBLIC_KEY_SIZE], struct ring_id *ret)
 {
         hash(&(struct blob){ public_key, PUBLIC_KEY_SIZE }, 1, ret->bytes);
+}
+
+void ring_id_to_id(const struct ring_id *position, char ret[static ID_STRING_SIZE])
+{
+        base32_encode(position->bytes, ID_SIZE, ret);
+}
+
+void ring_id_of_id(const char *id, struct ring_id *ret)
+{
+        *ret = (struct ring_id){ 0 };
+        (void)base32_decode(id, ret->bytes, ID_SIZE);
 }
 
 void ring_id_of_name(const char *name, const char *id, unsigned point, struct ring_id *ret)

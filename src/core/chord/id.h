@@ -33,6 +33,11 @@ static inline bool ring_id_equal(const struct ring_id *a, const struct ring_id *
 }
 
 void ring_id_of_key(const uint8_t public_key[static PUBLIC_KEY_SIZE], struct ring_id *ret);
+/* The id of the node that stands there. */
+void ring_id_to_id(const struct ring_id *position, char ret[static ID_STRING_SIZE]);
+/* The least position that a node of this id can have: its successor is that node, or it is not
+ * there. */
+void ring_id_of_id(const char *id, struct ring_id *ret);
 /* Where records of @name and the id that begins with @id (at least RING_ID_CHARACTERS) are kept;
  * @point counts from 0. */
 void ring_id_of_name(const char *name, const char *id, unsigned point, struct ring_id *ret);

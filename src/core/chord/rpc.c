@@ -9,32 +9,6 @@ enum {
         FLAG_WHOLE = 1 << 2,
 };
 
-void endpoint_write(struct writer *w, const struct endpoint *e)
-{
-        assert(e->family == ENDPOINT_IPV4 || e->family == ENDPOINT_IPV6);
-        writer_u8(w, (uint8_t)e->family);
-        writer_bytes(w, e->address, e->family == ENDPOINT_IPV4 ? 4 : 16);
-        writer_u16(w, e->port);
-}
-
-bool endpoint_read(struct reader *r, struct endpoint *ret)
-{
-        struct endpoint e = { .family = reader_u8(r) };
-        size_t size = e.family == ENDPOINT_IPV4 ? 4 : 16;
-        const uint8_t *address;
-
-        if (e.family != ENDPOINT_IPV4 && e.family != ENDPOINT_IPV6)
-                return false;
-        address = reader_bytes(r, size);
-        if (address)
-                memcpy(e.address, address, size);
-        e.port = reader_u16(r);
-        if (r->failed)
-                return false;
-        *ret = e;
-        return true;
-}
-
 static void write_id(struct writer *w, const struct ring_id *id)
 {
         writer_bytes(w, id->bytes, sizeof id->bytes);

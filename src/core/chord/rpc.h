@@ -95,6 +95,3 @@ int rpc_decode(const void *data, size_t size, const struct endpoint *source, str
 /* Without a scope. */
 struct reader;
 struct writer;
-void endpoint_write(struct writer *w, const struct endpoint *e);
-/* False when it is none. */
-bool endpoint_read(struct reader *r, struct endpoint *ret);

@@ -6,8 +6,6 @@
 #include "core/crypto/crypto.h"
 #include "core/crypto/identity.h"
 
-#define ID_SIZE 16
-
 static void release_sexp(gcry_sexp_t *s)
 {
         gcry_sexp_release(*s);

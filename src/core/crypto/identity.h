@@ -9,6 +9,7 @@
 
 #define IDENTITY_SEED_SIZE 32
 #define PUBLIC_KEY_SIZE 32
+#define ID_SIZE 16 /* bytes that an id stands for */
 
 struct identity {
         uint8_t *seed; /* from secret_alloc() */

@@ -273,6 +273,9 @@ int stream_out_receive(struct stream_out *o, const struct message *m)
                 return receive_refused(o, m->refused.number, m->refused.reason);
         case FRAME_HELLO:
         case FRAME_GOODBYE:
+        case FRAME_RING:
+        case FRAME_DIAL_BACK:
+        case FRAME_REACHED:
         case FRAME_MESSAGE:
                 return 0;
         }

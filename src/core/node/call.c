@@ -51,7 +51,11 @@ int node_answer_queued(struct node *n, const struct outbox *outbox)
 
 int node_answer_all(struct node *n)
 {
-        return node_answer_late(n, USEC_INFINITY);
+        int r = node_answer_late(n, USEC_INFINITY);
+
+        if (r == 0)
+                r = node_searches_late(n, USEC_INFINITY);
+        return r < 0 ? r : node_visits_end(n);
 }
 
 int node_answer_late(struct node *n, usec_t now_usec)
@@ -69,9 +73,20 @@ int node_answer_late(struct node *n, usec_t now_usec)
         return 0;
 }
 
+int node_refuse_call(struct node *n, uint64_t call, int code, const struct refusal *refusal)
+{
+        return agenda_add_effect(&n->agenda,
+                &(struct effect){
+                        .type = EFFECT_REFUSE,
+                        .refuse = { .call = call, .code = code, .sentence = refusal->sentence },
+                });
+}
+
 void node_forget_call(struct node *n, uint64_t number)
 {
         agenda_drop_reply(&n->agenda, number);
+        node_visit_forget_call(n, number);
+        node_search_forget_call(n, number);
         list_for_each_safe (i, &n->calls) {
                 struct call *call = container_of(i, struct call, list);
 
@@ -83,7 +98,7 @@ void node_forget_call(struct node *n, uint64_t number)
         }
 }
 
-static int check_text(const char *text, size_t size, struct refusal *ret_refusal)
+int node_check_text(const char *text, size_t size, struct refusal *ret_refusal)
 {
         if (size == 0)
                 return refuse(ret_refusal, REFUSAL_INVALID_TEXT,
@@ -263,8 +278,10 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
         int r;
 
         r = find_recipient(n, word, &peer, ret_refusal);
+        if (r == REFUSAL_UNKNOWN_USER && n->ring.engine && strchr(word, '#'))
+                return node_search_recipient(n, call, word, text, size, options, now, ret_refusal);
         if (r == 0)
-                r = check_text(text, size, ret_refusal);
+                r = node_check_text(text, size, ret_refusal);
         if (r == 0)
                 r = check_number(options->number, ret_refusal);
         if (r != 0)
@@ -423,6 +440,8 @@ int node_forget(struct node *n, const char *word, struct now now, struct refusal
 int node_set_username(
         struct node *n, const char *username, struct now now, struct refusal *ret_refusal)
 {
+        int r;
+
         if (!username_is_valid(username))
                 return refuse(ret_refusal, REFUSAL_INVALID_NAME,
                         "\"%.100s\" cannot be a username: 3 to 20 letters, digits, _ and - of "
@@ -432,6 +451,8 @@ int node_set_username(
                 return 0;
         memcpy(n->username, username, strlen(username) + 1);
         discovery_announce_soon(&n->discovery, now.mono_usec);
-        return agenda_add_change(
-                &n->agenda, &(struct change){ .type = CHANGE_USERNAME, .text = n->username });
+        r = node_ring_changed(n, false, now);
+        return r < 0 ? r
+                     : agenda_add_change(&n->agenda,
+                               &(struct change){ .type = CHANGE_USERNAME, .text = n->username });
 }

@@ -121,6 +121,8 @@ static int welcome(
 int node_network(
         struct node *n, const struct interface *interfaces, size_t n_interfaces, struct now now)
 {
+        int r;
+
         n->n_interfaces = MIN(n_interfaces, (size_t)INTERFACES_MAX);
         if (n->n_interfaces > 0)
                 memcpy(n->interfaces, interfaces, n->n_interfaces * sizeof *interfaces);
@@ -128,7 +130,8 @@ int node_network(
         legacy_moved(n->legacy);
         if (n->n_interfaces > 0)
                 discovery_announce_soon(&n->discovery, now.mono_usec);
-        return node_advance(n, now);
+        r = node_ring_changed(n, true, now);
+        return r < 0 ? r : node_advance(n, now);
 }
 
 int node_emit_peer(struct node *n, struct peer *peer)
@@ -176,7 +179,9 @@ static int add_or_evict(
         uint64_t gone;
         int r;
 
-        r = peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
+        usec_t heard_usec = record->heard_usec > 0 ? now.mono_usec : 0;
+
+        r = peers_add(&n->peers, record, heard_usec, now.mono_usec, ret);
         if (r != -ENOBUFS)
                 return r;
         node_release_natives(n);
@@ -185,7 +190,7 @@ static int add_or_evict(
                 return r;
         r = agenda_add_change(
                 &n->agenda, &(struct change){ .type = CHANGE_PEER_GONE, .number = gone });
-        return r < 0 ? r : peers_add(&n->peers, record, now.mono_usec, now.mono_usec, ret);
+        return r < 0 ? r : peers_add(&n->peers, record, heard_usec, now.mono_usec, ret);
 }
 
 int node_add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret)
@@ -306,10 +311,17 @@ static int hear_native(struct node *n, const struct endpoint *from, const struct
                 memcpy(record.name, a->username, sizeof record.name);
                 memcpy(record.id, a->id, sizeof record.id);
                 r = node_add_peer(n, &record, now, ret);
-                return r != 0 ? r : node_deliver_named(n, record.name, now);
+                if (r != 0)
+                        return r;
+                (*ret)->is_near = true;
+                node_greet(n, *ret, now);
+                return node_deliver_named(n, record.name, now);
         }
 
         *ret = peer;
+        if (peer->neighbour.presence != PRESENCE_ONLINE || !peer->is_near)
+                node_greet(n, peer, now);
+        peer->is_near = true;
         if (!peer->record.is_proven) {
                 r = take_hint(n, peer, a, &at);
                 if (r < 0)

@@ -116,7 +116,7 @@ static bool is_accepted(const struct link *link)
 
 static bool is_stranger(const struct link *link)
 {
-        return is_accepted(link) && !link->peer;
+        return is_accepted(link) && !link->is_proven;
 }
 
 static size_t count_at(const struct node *n, const struct endpoint *remote,

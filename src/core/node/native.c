@@ -30,7 +30,7 @@ static struct native *proven_at(const struct link *link)
 /*
  * The end of a session
  */
-static int tell(struct node *n, const struct link *link, const char *what, struct now now)
+int node_native_told(struct node *n, const struct link *link, const char *what, struct now now)
 {
         struct change c = {
                 .type = CHANGE_SESSION,
@@ -45,8 +45,10 @@ static int tell(struct node *n, const struct link *link, const char *what, struc
         };
         char word[WORD_SIZE];
 
-        if (link->is_proven)
+        if (link->is_proven && link->peer)
                 c.session.user = node_word(n, link->peer->record.number, NULL, NULL, now, word);
+        else if (link->is_proven)
+                c.session.user = session_peer(link->session)->id;
         return agenda_add_change(&n->agenda, &c);
 }
 
@@ -97,11 +99,12 @@ static const char *end_word(const struct link *link, enum session_end how, enum 
 }
 
 /* What waits goes in another session, after a rest; but a renewal that is under way is that. */
-static int session_lost(struct node *n, struct native *native, struct now now)
+static int session_lost(struct node *n, struct native *native, enum link_loss loss, struct now now)
 {
         struct peer *peer = native->peer;
 
         native->link = 0;
+        native->expected_usec = loss == LOSS_REPLACED ? usec_add(now.mono_usec, EXPECTED_USEC) : 0;
         n->n_sessions--;
         node_streams_close(native);
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
@@ -109,21 +112,41 @@ static int session_lost(struct node *n, struct native *native, struct now now)
         peer_touch(&n->peers, peer);
         if (native->dial_link != 0 || peer->outbox.n == 0)
                 return 0;
+        if (loss == LOSS_REPLACED) {
+                n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
+                return 0;
+        }
         return node_native_rest(n, peer, now);
 }
 
+/* What a dial was for, or a session for the ring alone, is over. */
+static int forget_other(
+        struct node *n, const struct link *gone, enum link_loss loss, struct now now)
+{
+        if (gone->ring_node)
+                return node_ring_link_gone(n, gone->ring_node, gone->number, loss, now);
+        if (gone->visit)
+                return node_visit_missed(n, gone->visit, now);
+        if (gone->purpose == LINK_FOR_PROBE)
+                return node_reach_probed(n, gone, false, now);
+        return 0;
+}
+
 /* The link of a session, or of a dial, is gone or going. */
-static int forget(struct node *n, struct link *link, struct now now)
+static int forget(struct node *n, struct link *link, enum link_loss loss, struct now now)
 {
         struct native *native = native_of(link);
-        uint64_t number = link->number;
+        const struct link gone = *link;
+        int r;
 
         node_forget_link(n, link);
-        if (native && native->link == number)
-                return session_lost(n, native, now);
-        if (native && native->dial_link == number)
+        if (native && native->link == gone.number) {
+                r = session_lost(n, native, loss, now);
+                return r < 0 ? r : node_ring_lost(n, &gone.position, loss == LOSS_FAILED, now);
+        }
+        if (native && native->dial_link == gone.number)
                 return node_native_missed(n, native, now);
-        return 0;
+        return forget_other(n, &gone, loss, now);
 }
 
 static int drain(struct node *n, uint64_t number, struct now now);
@@ -136,38 +159,48 @@ static int close_session(
         return session_close(link->session, reason, now.mono_usec);
 }
 
-/* Our own id, proven there: it is us, or a copy of us. */
-static int meet_self(
-        struct node *n, const struct link *link, const struct introduction *who, struct now now)
+int node_native_close(
+        struct node *n, struct link *link, const char *word, enum goodbye reason, struct now now)
 {
-        char address[ENDPOINT_STRING_MAX], sentence[SENTENCE_SIZE];
+        int r = close_session(n, link, word, reason, now);
 
-        if (who->run == n->self.run)
-                return 0;
-        n->clone = link->remote;
-        if (!ratelimits_allow(&n->clone_warnings, &link->remote, now.mono_usec))
-                return 0;
-        (void)snprintf(sentence, sizeof sentence,
-                "A machine at %s has the identity of this one: one is a copy of the other. Run "
-                "\"p2pchat identity new\" on one of them, or messages go to either.",
-                endpoint_format_address(&link->remote, address));
-        return node_warn(n, "Clone", "", sentence);
+        return r < 0 ? r : drain(n, link->number, now);
 }
 
-/* Who was dialled is not there, but @found is: something may wait for that one. */
-static int meet_other(
-        struct node *n, const struct link *link, const struct introduction *found, struct now now)
+/* The caller drains it. What was said in it before the other side knew is not lost by this. */
+static int retire(struct node *n, struct link *link, struct now now)
 {
-        struct peer *peer;
+        link->end_word = "replaced";
+        return session_finish(link->session, GOODBYE_REPLACED, now.mono_usec);
+}
+
+int node_native_retire(struct node *n, struct link *link, bool is_over, struct now now)
+{
         int r;
 
-        if (streq(found->id, n->id))
-                return meet_self(n, link, found, now);
-        if (!link->peer)
-                return 0;
-        r = node_found_other(n, link->peer, found, &link->remote, now);
-        peer = peers_by_id(&n->peers, found->id);
-        return r < 0 || !peer ? r : node_deliver(n, peer, now);
+        if (is_over)
+                return node_native_close(n, link, "replaced", GOODBYE_REPLACED, now);
+        r = retire(n, link, now);
+        return r < 0 ? r : drain(n, link->number, now);
+}
+
+static enum link_loss loss_of(enum session_end how, enum goodbye goodbye)
+{
+        if (how == SESSION_IDLE || how == SESSION_CLOSED || how == SESSION_USED_UP)
+                return LOSS_IN_PEACE;
+        if (how != SESSION_GOODBYE)
+                return LOSS_FAILED;
+        switch (goodbye) {
+        case GOODBYE_REPLACED:
+                return LOSS_REPLACED;
+        case GOODBYE_IDLE:
+        case GOODBYE_ENDED:
+                return LOSS_IN_PEACE;
+        case GOODBYE_STOP:
+        case GOODBYE_OTHER:
+                break;
+        }
+        return LOSS_FAILED;
 }
 
 static int take_end(struct node *n, struct link *link, enum session_end how, enum goodbye goodbye,
@@ -175,126 +208,52 @@ static int take_end(struct node *n, struct link *link, enum session_end how, enu
 {
         int r;
 
-        r = tell(n, link, end_word(link, how, goodbye), now);
+        r = node_native_told(n, link, end_word(link, how, goodbye), now);
         if (r == 0)
                 r = node_emit_close(n, link->number, CLOSE_FLUSH);
         if (r == 0 && how == SESSION_OTHER_ID)
-                r = meet_other(n, link, session_peer(link->session), now);
-        return r < 0 ? r : forget(n, link, now);
+                r = node_native_met_other(n, link, session_peer(link->session), now);
+        return r < 0 ? r : forget(n, link, loss_of(how, goodbye), now);
 }
 
-/*
- * A proven one
- */
-
-/* As it is done with who has been blocked, or is over a limit: nobody learns which. */
-static int turn_away(struct node *n, struct link *link, const char *word, struct now now)
-{
-        return close_session(n, link, word, GOODBYE_OTHER, now);
-}
-
-/* The session so far goes, and @link is the one from now on. */
-static int settle_in(struct node *n, struct native *native, struct link *link,
-        const struct session_claim *claim, struct now now)
-{
-        struct link *old = native->link != 0 ? node_link(n, native->link) : NULL;
-        int r;
-
-        n->n_sessions += !old;
-        native->link = link->number;
-        native->claim = *claim;
-        native->n_tried = 0;
-        if (!old)
-                return 0;
-        r = close_session(n, old, "replaced", GOODBYE_REPLACED, now);
-        return r < 0 ? r : drain(n, old->number, now);
-}
-
-/* @is_heir: it was no contact before, so what waits for absent classic peers of its name is for it.
- */
-static int begin(struct node *n, struct native *native, bool is_heir, struct now now)
-{
-        struct peer *peer = native->peer;
-        int r;
-
-        discovery_hold(&n->discovery, &peer->neighbour, now.mono_usec);
-        peer->record.heard_usec = now.real_usec;
-        peer->is_new = false;
-        peer_touch(&n->peers, peer);
-        r = node_inherit(n, peer, is_heir && !peers_is_namesake(&n->peers, peer), now);
-        if (r == 0)
-                r = tell(n, node_link(n, native->link), "proven", now);
-        return r < 0 ? r : node_streams_open(n, native, now);
-}
-
-/*
- * A key costs nothing, and addresses little: whoever has many could take all links. So of those
- * that others opened a fourth is left for contacts, and for who is on the way to prove that he is
- * one.
- */
-static bool is_one_too_many(const struct node *n, const struct link *link, const struct peer *peer)
-{
-        size_t count = 0;
-
-        if (session_role(link->session) == SESSION_DIALLER || peer_is_contact(peer) ||
-                (peer->native && peer->native->link != 0))
-                return false;
-        list_for_each (i, &n->links) {
-                struct link *other = container_of(i, struct link, list);
-
-                count += other->is_proven && session_role(other->session) == SESSION_RESPONDER &&
-                         !peer_is_contact(other->peer);
-        }
-        return count >= n->options.links_max - n->options.links_max / 4;
-}
-
-static int take_proven(
-        struct node *n, struct link *link, const struct introduction *who, struct now now)
-{
-        struct peer *peer = peers_by_id(&n->peers, who->id);
-        const struct session_claim claim = {
-                .run = who->run,
-                .is_ours = session_role(link->session) == SESSION_DIALLER,
-        };
-        bool is_heir = !peer || !peer_is_contact(peer);
-        struct native *native;
-        int r;
-
-        if (streq(who->id, n->id)) {
-                r = meet_self(n, link, who, now);
-                return r < 0 ? r : turn_away(n, link, "self", now);
-        }
-        if (peer && peer->record.blocked)
-                return turn_away(n, link, "blocked", now);
-        n->is_proving = true;
-        r = node_take_proof(n, who, &link->remote, now, &peer);
-        n->is_proving = false;
-        if (r > 0 || (r == 0 && is_one_too_many(n, link, peer)))
-                return turn_away(n, link, "no-room", now);
-        if (r == 0)
-                r = node_get_native(n, peer, &native);
-        if (r < 0)
-                return r;
-
-        link->peer = peer;
-        link->is_proven = true;
-        if (native->dial_link == link->number)
-                native->dial_link = 0;
-        if (native->link != 0 && !session_replaces(&claim, &native->claim, n->id, peer->record.id))
-                return close_session(n, link, "replaced", GOODBYE_REPLACED, now);
-        r = settle_in(n, native, link, &claim, now);
-        return r < 0 ? r : begin(n, native, is_heir, now);
-}
-
-static int take_message(struct node *n, struct link *link, const struct message *m, struct now now)
+/* What is said of streams: to one who is for the ring alone so far, we are a user. */
+static int take_stream_message(
+        struct node *n, struct link *link, const struct message *m, struct now now)
 {
         struct native *native = proven_at(link);
         int r;
 
+        if (!native && link->ring_node && link->ring_node->link == link->number) {
+                r = node_native_promote(n, link, now);
+                native = proven_at(link);
+                if (r < 0)
+                        return r;
+        }
         if (!native)
                 return 0;
         r = node_stream_receive(n, native, m, now);
         return r == STREAM_BROKEN ? close_session(n, link, "broken", GOODBYE_OTHER, now) : r;
+}
+
+static int take_message(struct node *n, struct link *link, const struct message *m, struct now now)
+{
+        switch (m->type) {
+        case FRAME_RING:
+                return node_ring_receive(n, link, m->ring.data, m->ring.size, now);
+        case FRAME_DIAL_BACK:
+                return node_reach_dial_back(n, link, m->dial_back.port, now);
+        case FRAME_REACHED:
+                return node_reach_reached(n, link, &m->reached.endpoint, now);
+        case FRAME_HELLO:
+        case FRAME_RESUME:
+        case FRAME_ACKNOWLEDGE:
+        case FRAME_REFUSED:
+        case FRAME_MESSAGE:
+                return take_stream_message(n, link, m, now);
+        case FRAME_GOODBYE:
+                break;
+        }
+        return 0;
 }
 
 static int renew(struct node *n, struct link *link, struct now now)
@@ -306,7 +265,7 @@ static int renew(struct node *n, struct link *link, struct now now)
         if (!native || native->dial_link != 0 || n->is_leaving ||
                 n->links_by_number.n >= n->options.links_max)
                 return 0;
-        r = node_dial_native(n, native->peer, &link->remote, now, &new);
+        r = node_dial_native(n, native->peer, LINK_FOR_USER, &link->remote, now, &new);
         if (r < 0)
                 return r;
         native->dial_link = new->number;
@@ -325,7 +284,7 @@ static int take_effect(
                                                                      .size = e->send.size },
                                                      });
         case SESSION_PROVEN:
-                return take_proven(n, link, e->peer, now);
+                return node_native_proven(n, link, e->peer, now);
         case SESSION_MESSAGE:
                 return take_message(n, link, &e->message, now);
         case SESSION_RENEW:
@@ -392,13 +351,31 @@ int node_native_accepted(struct node *n, struct link *link, struct now now)
         return r < 0 ? r : 1;
 }
 
+/* What a dialler says of itself for this session alone. */
+static uint64_t features_of(const struct node *n, const struct link *link)
+{
+        switch (link->purpose) {
+        case LINK_FOR_USER:
+        case LINK_FOR_CLONE:
+                break;
+        case LINK_FOR_RING:
+                return peers_by_id(&n->peers, link->wanted_id) ? 0 : FEATURE_FOR_RING;
+        case LINK_FOR_PROBE:
+                return FEATURE_PROBE;
+        }
+        return 0;
+}
+
 int node_native_connected(struct node *n, struct link *link, struct now now)
 {
-        const char *wanted_id = link->peer ? link->peer->record.id : n->id;
+        const char *wanted_id = link->wanted_id[0] ? link->wanted_id : NULL;
         int r;
 
         r = session_new(&n->self, SESSION_DIALLER, wanted_id, now.mono_usec, &link->session);
-        return r < 0 ? r : drain(n, link->number, now);
+        if (r < 0)
+                return r;
+        session_declare(link->session, features_of(n, link));
+        return drain(n, link->number, now);
 }
 
 int node_native_received(
@@ -429,19 +406,20 @@ int node_native_ended(struct node *n, struct link *link, struct now now)
 {
         int r;
 
-        r = tell(n, link, "lost", now);
+        r = node_native_told(n, link, link->end_word ?: "lost", now);
         if (r == 0)
                 r = node_emit_close(n, link->number, CLOSE_FLUSH);
-        return r < 0 ? r : forget(n, link, now);
+        return r < 0 ? r : forget(n, link, LOSS_FAILED, now);
 }
 
 int node_native_closed(struct node *n, struct link *link, enum link_end how, struct now now)
 {
+        const char *word = how == LINK_TIMED_OUT ? "silent" : "lost";
         int r = 0;
 
         if (link->session)
-                r = tell(n, link, how == LINK_TIMED_OUT ? "silent" : "lost", now);
-        return r < 0 ? r : forget(n, link, now);
+                r = node_native_told(n, link, link->end_word ?: word, now);
+        return r < 0 ? r : forget(n, link, LOSS_FAILED, now);
 }
 
 int node_native_advance(struct node *n, struct now now)
@@ -479,18 +457,37 @@ int node_native_flush(struct node *n, struct native *native, struct now now)
         return native->link != 0 ? drain(n, native->link, now) : 0;
 }
 
-int node_native_say(struct node *n, struct native *native, const struct message *m, struct now now)
+static int say(struct node *n, struct link *link, const struct message *m, struct now now)
 {
-        struct link *link = native->link != 0 ? node_link(n, native->link) : NULL;
-        int r;
+        int r = session_send(link->session, m, now.mono_usec);
 
-        if (!link)
-                return 0;
-        r = session_send(link->session, m, now.mono_usec);
         /* More is under way than any window allows. */
         if (r == -E2BIG)
                 r = close_session(n, link, "too-slow", GOODBYE_OTHER, now);
         return r < 0 ? r : 0;
+}
+
+int node_native_say(struct node *n, struct native *native, const struct message *m, struct now now)
+{
+        struct link *link = native->link != 0 ? node_link(n, native->link) : NULL;
+
+        return link ? say(n, link, m, now) : 0;
+}
+
+int node_native_tell(struct node *n, struct link *link, const struct message *m, struct now now)
+{
+        int r = say(n, link, m, now);
+
+        return r < 0 ? r : drain(n, link->number, now);
+}
+
+struct link *node_session_with(const struct node *n, const char *id)
+{
+        const struct peer *peer = peers_by_id(&n->peers, id);
+
+        if (peer && peer->native && peer->native->link != 0)
+                return node_link(n, peer->native->link);
+        return node_ring_link(n, id);
 }
 
 int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now)
@@ -510,9 +507,8 @@ int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct 
         return r < 0 ? r : drain(n, native->link, now);
 }
 
-int node_say_goodbye(struct node *n, struct now now)
+int node_native_goodbye(struct node *n, struct now now)
 {
-        n->is_leaving = true;
         list_for_each (i, &n->natives) {
                 int r = node_hang_up(
                         n, container_of(i, struct native, list)->peer, GOODBYE_STOP, now);
@@ -520,7 +516,13 @@ int node_say_goodbye(struct node *n, struct now now)
                 if (r < 0)
                         return r;
         }
-        return 0;
+        return node_ring_hang_up(n, GOODBYE_STOP, now);
+}
+
+int node_say_goodbye(struct node *n, struct now now)
+{
+        n->is_leaving = true;
+        return node_ring_say_goodbye(n, now);
 }
 
 int node_end_session(struct node *n, const char *word, struct now now, struct refusal *ret_refusal)

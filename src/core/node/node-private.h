@@ -9,7 +9,14 @@
  *     classic.c   what the classic engine makes of them
  *     third.c     connections of the third dialect, which stay
  *     seek.c      native peers: where they are looked for
- *     native.c    sessions with them: begun, proven, replaced, ended
+ *     native.c    sessions with them: begun, used, ended
+ *     proof.c     who has proven who he is in one, and what it is for
+ *     ring.c      our place in the ring: its engine, coming to it, whom we meet
+ *     reach.c     whether we can be reached, and others
+ *     greet.c     who appears on the local network: is he on our ring?
+ *     ring-link.c sessions with nodes of the ring who are no users here
+ *     visit.c     going to places where a node of the ring may be
+ *     search.c    users who are looked for on the ring
  *     streams.c   what is said in them: from the queue to the peer, from the peer to the history
  *     deliver.c   the queue, and from there to a classic peer
  *     contact.c   whom a name means, and what a proof changes in that
@@ -17,7 +24,9 @@
  *     word.c      user words, and back
  *     users.c     the list of users
  */
+#include "base/buffer.h"
 #include "base/ratelimits.h"
+#include "core/chord/chord.h"
 #include "core/crypto/random.h"
 #include "core/crypto/x25519.h"
 #include "core/delivery/stream.h"
@@ -37,6 +46,21 @@
 #define HANDSHAKES_MAX 50 /* that others begin, in a second */
 #define HANDSHAKES_PER_ADDRESS_MAX 5
 
+/* What a native link that we dialled is for. */
+enum link_purpose {
+        LINK_FOR_USER,  /* link.peer */
+        LINK_FOR_CLONE, /* whoever has our own id */
+        LINK_FOR_RING,  /* link.ring_node, or a visit */
+        LINK_FOR_PROBE, /* can it be reached? Its session ends as soon as that is known */
+};
+
+/* How a session ended. */
+enum link_loss {
+        LOSS_IN_PEACE, /* somebody ended it who is still there */
+        LOSS_REPLACED, /* the other side has a newer one, of which we shall hear */
+        LOSS_FAILED,
+};
+
 struct link {
         struct table_entry by_number;
         struct list list; /* in node.links, oldest first */
@@ -54,7 +78,12 @@ struct link {
         /* native */
         struct session *session; /* NULL: classic, or not known yet */
         bool is_native;          /* dialled, and to become a session */
-        bool is_proven;          /* peer is who it is */
+        enum link_purpose purpose;
+        char wanted_id[ID_STRING_SIZE]; /* who must be there; "": whoever is */
+        bool is_proven;                 /* peer, or ring_node, is who it is */
+        struct ring_id position;        /* of who has proven its key */
+        struct ring_node *ring_node;    /* with whom it is for the ring alone, or shall be */
+        struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
         const char *end_word; /* why we ended the session; NULL: we did not */
 
@@ -113,6 +142,75 @@ struct native {
         struct endpoint dial_place; /* where that is */
         unsigned n_tried;           /* places where it was sought in vain in this round */
         struct session_claim claim; /* of the proven session */
+        usec_t expected_usec;       /* until then another session is: this one was replaced */
+        usec_t searched_usec;       /* when it was last looked for on the ring; 0: never */
+};
+
+/* A node of the ring with whom there is, or shall be, a session that is for the ring alone. */
+struct ring_node {
+        struct table_entry by_id;
+        struct list list; /* in ring.nodes, least used first */
+        char id[ID_STRING_SIZE];
+        struct chord_peer peer;
+        uint64_t link;              /* of that session once it is proven, 0: none */
+        struct session_claim claim; /* of it */
+        uint64_t dial_link;         /* that we opened and that is not proven yet, 0: none */
+        usec_t expected_usec;       /* as of a native user */
+        struct buffer waiting;      /* to be said once it is: size (2), bytes, ... */
+};
+
+/* Going to one of some places to see whether a node of the ring is there. */
+struct visit {
+        struct list list;               /* in ring.visits */
+        uint64_t call;                  /* of node_ring_join(), 0: nobody asked */
+        char name[NAME_SIZE_MAX + 1];   /* what a person calls the places */
+        char wanted_id[ID_STRING_SIZE]; /* who must be there; "": whoever is */
+        struct endpoint places[RING_PLACES_MAX];
+        size_t n_places, next;
+        uint64_t link; /* of the dial */
+};
+
+#define EXPECTED_USEC USEC_PER_SEC
+#define GREETINGS_MAX 128
+
+/* A native user who appeared on the local network: is it on our ring? */
+struct greeting {
+        char id[ID_STRING_SIZE];
+        usec_t due_usec;
+        uint64_t lookup; /* that is under way, 0: none */
+};
+
+struct ring {
+        struct chord *engine; /* NULL: we take no part */
+        struct ring_id position;
+        struct endpoint endpoint; /* where others reached us; no family: nowhere yet */
+        struct ring_record record;
+        bool is_stored;   /* record is what the store has */
+        bool is_renewing; /* the engine is to be made anew: it has left the ring */
+        bool publishes;   /* our record is to be told to the engine */
+        usec_t save_usec; /* when whom we know is next looked at for the store */
+
+        struct table nodes_by_id; /* of struct ring_node */
+        struct list nodes;
+        size_t n_links; /* sessions for the ring alone */
+
+        struct list visits;
+        struct endpoint bootstrap[RING_PLACES_MAX]; /* of the configuration */
+        size_t n_bootstrap;
+        size_t place_next; /* of these and the remembered ones, to be visited */
+        usec_t visit_usec; /* when */
+        unsigned n_vain;   /* such visits, one after the other */
+        struct greeting greetings[GREETINGS_MAX];
+        size_t n_greetings;
+
+        usec_t ask_usec; /* when somebody may be asked whether we can be reached */
+        unsigned n_unreached;
+        bool is_unsure;               /* our addresses have changed since */
+        struct ratelimits dial_backs; /* that an address may ask for */
+
+        struct list searches;
+        size_t n_found, n_missed;
+        usec_t goodbye_usec; /* we are leaving: withdrawals that wait do so no longer than this */
 };
 
 struct call {
@@ -156,6 +254,7 @@ struct node {
         struct endpoint clone; /* where somebody else proved our id; no family: nowhere */
         bool is_proving;       /* in node_take_proof(): nobody is dialled meanwhile */
         bool is_leaving;       /* nobody is dialled any more */
+        struct ring ring;
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */
@@ -177,8 +276,8 @@ int node_hear_from(struct node *n, const struct endpoint *remote, const char *hi
         struct peer **ret);
 /* The one at an address who was heard last, or NULL. */
 struct peer *node_peer_at(const struct node *n, const struct endpoint *remote);
-/* Adds a peer, if need be in the place of somebody who left no trace. Outcome 1: no room for him.
- */
+/* Adds a peer, if need be in the place of somebody who left no trace; heard now if the record says
+ * when, else not heard yet. Outcome 1: no room for him. */
 int node_add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret);
 /* He is here: online. Delivers nothing yet. */
 int node_hear(struct node *n, struct peer *peer, struct now now);
@@ -246,9 +345,11 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now);
 bool node_is_seeking(const struct node *n, const struct peer *peer, struct now now);
 /* Our own id is announced there: looks who it is, rate-limited. */
 int node_check_clone(struct node *n, const struct endpoint *at, struct now now);
-/* For a session; @peer NULL: with whoever has our own id. */
-int node_dial_native(struct node *n, struct peer *peer, const struct endpoint *to, struct now now,
-        struct link **ret);
+/* For a session. @peer: only with LINK_FOR_USER. */
+int node_dial_native(struct node *n, struct peer *peer, enum link_purpose purpose,
+        const struct endpoint *to, struct now now, struct link **ret);
+/* Many dials to who does not answer must not keep others from reaching us. */
+bool node_has_room(const struct node *n);
 /* A dial came to nothing. */
 int node_native_missed(struct node *n, struct native *native, struct now now);
 /* It was not found anywhere, or did not stay: who waits for an answer gets it, and what waits for a
@@ -271,8 +372,33 @@ usec_t node_native_deadline(const struct node *n);
 int node_native_flush(struct node *n, struct native *native, struct now now);
 /* Says @m in the proven session, if there is one; sent by node_native_flush(). */
 int node_native_say(struct node *n, struct native *native, const struct message *m, struct now now);
+/* The same in the session of @link, which goes on however that ends, and sent at once. */
+int node_native_tell(struct node *n, struct link *link, const struct message *m, struct now now);
+/* The proven session with this id, whatever it is for, or NULL. */
+struct link *node_session_with(const struct node *n, const char *id);
+/* There is a newer one with the same peer: it says no more, but hears what was said already;
+ * @is_over: there is nobody left who said anything. */
+int node_native_retire(struct node *n, struct link *link, bool is_over, struct now now);
+int node_native_close(
+        struct node *n, struct link *link, const char *word, enum goodbye reason, struct now now);
+/* For the journal: what has become of a session. */
+int node_native_told(struct node *n, const struct link *link, const char *what, struct now now);
+/* All sessions end. */
+int node_native_goodbye(struct node *n, struct now now);
 /* A proven session with it ends, and no dial goes on: blocked, asked for, to be made anew. */
 int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now);
+
+/* proof.c */
+int node_native_proven(
+        struct node *n, struct link *link, const struct introduction *who, struct now now);
+/* Who was dialled is not there, but @found is: something may wait for that one. */
+int node_native_met_other(
+        struct node *n, const struct link *link, const struct introduction *found, struct now now);
+/* A session for the ring alone becomes one with that user, too. */
+int node_native_promote(struct node *n, struct link *link, struct now now);
+/* May @peer, or NULL for nobody known, not have @link, too? */
+bool node_native_is_one_too_many(
+        const struct node *n, const struct link *link, const struct peer *peer);
 
 /* streams.c */
 /* A message was put into the outbox of a native peer: it goes in the stream, too. */
@@ -343,7 +469,106 @@ int node_settle(struct node *n, struct peer *holder, struct queued *q, enum mess
 int node_enqueue(struct node *n, struct peer *peer, struct queued *q);
 struct queued *node_queued(const struct node *n, const struct ulid *id);
 
+/* ring.c */
+int node_ring_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE], struct now now);
+void node_ring_done(struct node *n);
+int node_ring_advance(struct node *n, struct now now);
+usec_t node_ring_deadline(const struct node *n);
+/* What the engine wants done; before anything else of the end of a turn. */
+int node_ring_end_turn(struct node *n, struct now now);
+int node_ring_receive(
+        struct node *n, const struct link *link, const void *data, size_t size, struct now now);
+/* A session was proven, for the ring or for anything else, and is the one from now on. */
+int node_ring_met(struct node *n, struct link *link, struct now now);
+/* A visit has found somebody. */
+int node_ring_visited(
+        struct node *n, struct link *link, const struct introduction *who, struct now now);
+/* It ended; @failed: not because nothing was to be said. */
+int node_ring_lost(struct node *n, const struct ring_id *position, bool failed, struct now now);
+/* Announcements of the user with this id are heard: what is said to the ring stays near. */
+bool node_ring_is_near(const struct node *n, const char *id);
+/* Our name or addresses changed. */
+int node_ring_changed(struct node *n, bool is_moved, struct now now);
+/* Withdraws, and leaves. */
+int node_ring_say_goodbye(struct node *n, struct now now);
+bool node_ring_is_alone(const struct node *n);
+/* To more than the local network. */
+bool node_ring_is_joined(const struct node *n);
+/* Neither of the local network nor of a machine, unless we are there ourselves. */
+bool node_ring_is_plausible(const struct node *n, const struct endpoint *e);
+
+/* reach.c */
+/* Somebody asks whether it can be reached; that was seen; what somebody saw of us. */
+int node_reach_dial_back(struct node *n, struct link *link, uint16_t port, struct now now);
+int node_reach_probed(struct node *n, const struct link *link, bool is_there, struct now now);
+int node_reach_reached(
+        struct node *n, const struct link *link, const struct endpoint *endpoint, struct now now);
+bool node_reach_is_wanted(const struct node *n);
+/* A session with somebody who can be asked, or NULL. */
+struct link *node_reach_somebody(const struct node *n);
+int node_reach_ask(struct node *n, struct link *link, struct now now);
+
+/* greet.c */
+/* A native user of the local network has come. */
+void node_greet(struct node *n, const struct peer *peer, struct now now);
+int node_greet_due(struct node *n, struct now now);
+int node_greet_looked_up(struct node *n, const struct chord_effect *e, struct now now);
+
+/* ring-link.c */
+void node_ring_links_done(struct node *n);
+/* Says it in whatever session there is, or dials. */
+int node_ring_send(
+        struct node *n, const struct chord_peer *to, const void *data, size_t size, struct now now);
+/* A session that is for the ring alone is proven. */
+int node_ring_take(
+        struct node *n, struct link *link, const struct introduction *who, struct now now);
+/* The session with this id is one with a user now, or was: @ret_claim and its link are handed over.
+ * False when there was none for the ring alone. */
+bool node_ring_hand_over(
+        struct node *n, const char *id, struct link **ret, struct session_claim *ret_claim);
+/* What waited for a session with the id of @link goes. */
+int node_ring_flush(struct node *n, struct link *link, const char *id, struct now now);
+/* A dial for the ring, or a session that is for it alone, is gone; the link is, too. */
+int node_ring_link_gone(struct node *n, struct ring_node *node, uint64_t number,
+        enum link_loss loss, struct now now);
+/* Such a dial has found a user: it is the user's session now. */
+void node_ring_dialled(struct node *n, struct link *link);
+struct link *node_ring_link(const struct node *n, const char *id);
+bool node_ring_is_waiting(const struct node *n);
+int node_ring_hang_up(struct node *n, enum goodbye reason, struct now now);
+
+/* visit.c */
+void node_visits_done(struct node *n);
+int node_visit(struct node *n, uint64_t call, const char *name, const char *wanted_id,
+        const struct endpoint *places, size_t n_places, struct now now);
+/* Its dial has come to a proven session with a node of the ring; to anything else. */
+int node_visit_met(struct node *n, struct visit *v, struct now now);
+int node_visit_missed(struct node *n, struct visit *v, struct now now);
+void node_visit_forget_call(struct node *n, uint64_t call);
+/* All who wait for an answer get it. */
+int node_visits_end(struct node *n);
+
+/* search.c */
+void node_searches_done(struct node *n);
+/* SendMessage to somebody who is not known here. 0: an answer follows. */
+int node_search_recipient(struct node *n, uint64_t call, const char *word, const char *text,
+        size_t size, const struct send_options *options, struct now now,
+        struct refusal *ret_refusal);
+/* Is @word one that may be looked for, name#id? Then its parts. */
+bool node_search_parse(const char *word, char ret_name[static NAME_SIZE_MAX + 1],
+        char ret_id[static ID_STRING_SIZE]);
+/* Where may this native user be? Asked only so often. */
+int node_search_places(struct node *n, struct peer *peer, struct now now);
+int node_search_found(struct node *n, const struct chord_effect *e, struct now now);
+int node_searches_late(struct node *n, usec_t now_usec);
+usec_t node_searches_deadline(const struct node *n);
+void node_search_forget_call(struct node *n, uint64_t call);
+
 /* call.c */
+/* A call that is answered later than its turn gets an error. */
+int node_refuse_call(struct node *n, uint64_t call, int code, const struct refusal *refusal);
+/* Is this a text that can be sent? 0 or a refusal. */
+int node_check_text(const char *text, size_t size, struct refusal *ret_refusal);
 /* Calls that wait for this message are answered. */
 int node_answer(struct node *n, const struct ulid *id, enum message_state state);
 /* Calls that wait for what is in this outbox are answered: queued. */

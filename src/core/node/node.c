@@ -6,6 +6,7 @@
 #define LINKS_MAX 512
 #define LINKS_PER_ADDRESS_MAX 16
 #define LINKS_STRANGE_MAX 64
+#define RING_LINKS_MAX 64
 #define QUEUE_MAX 10000
 #define QUEUE_SIZE_MAX (64 * 1024 * 1024)
 #define HANDSHAKE_SOURCES 512
@@ -19,6 +20,7 @@ static void set_defaults(struct node_options *o)
         o->links_max = o->links_max ?: LINKS_MAX;
         o->links_per_address_max = o->links_per_address_max ?: LINKS_PER_ADDRESS_MAX;
         o->links_strange_max = o->links_strange_max ?: LINKS_STRANGE_MAX;
+        o->ring_links_max = o->ring_links_max ?: RING_LINKS_MAX;
         o->queue_max = o->queue_max ?: QUEUE_MAX;
         o->queue_size_max = o->queue_size_max ?: QUEUE_SIZE_MAX;
 }
@@ -90,6 +92,9 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         table_init(&n->queued_by_id, key);
         list_init(&n->peers.changed);
         list_init(&n->peers.waiting);
+        list_init(&n->ring.nodes);
+        list_init(&n->ring.visits);
+        list_init(&n->ring.searches);
 
         r = discovery_init(&n->discovery, options->announce, key);
         if (r < 0)
@@ -100,6 +105,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         r = legacy_new(n->random, &n->legacy);
         if (r == 0 && n->options.identity)
                 r = init_native(n, key);
+        if (r == 0)
+                r = node_ring_init(n, key, now);
         if (r < 0)
                 return r;
 
@@ -112,6 +119,7 @@ struct node *node_free(struct node *n)
         if (!n)
                 return NULL;
 
+        node_ring_done(n);
         list_for_each_safe (i, &n->natives)
                 node_free_native(n, container_of(i, struct native, list)->peer);
         for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
@@ -224,6 +232,8 @@ int node_advance(struct node *n, struct now now)
                 r = node_native_advance(n, now);
         if (r == 0)
                 r = node_third_advance(n, now);
+        if (r == 0)
+                r = node_ring_advance(n, now);
         if (r < 0)
                 return r;
 
@@ -240,6 +250,7 @@ usec_t node_deadline(const struct node *n)
         deadline_usec = usec_min(deadline_usec, legacy_deadline(n->legacy));
         deadline_usec = usec_min(deadline_usec, node_native_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_third_deadline(n));
+        deadline_usec = usec_min(deadline_usec, node_ring_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
          * those who are near, whom an announcement wakes us for anyway. */
@@ -274,8 +285,10 @@ static int tell_presence(struct node *n, struct peer *peer, struct now now)
 
 int node_end_turn(struct node *n, struct now now)
 {
-        int r = node_third_end_turn(n, now);
+        int r = node_ring_end_turn(n, now);
 
+        if (r == 0)
+                r = node_third_end_turn(n, now);
         if (r == 0)
                 r = node_streams_end_turn(n);
         if (r < 0)

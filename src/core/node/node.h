@@ -167,8 +167,12 @@ int node_alias(struct node *n, const char *word, const char *name, struct now no
 int node_fingerprint(const struct node *n, const char *word, char ret[static FINGERPRINT_SIZE],
         struct refusal *ret_refusal);
 int node_end_session(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
-/* We are about to end: all sessions hear it. */
+/* We are about to end: all sessions hear it, once the ring has been told not to find us any more.
+ */
 int node_say_goodbye(struct node *n, struct now now);
+/* Does the ring still have to be told? At most for GOODBYE_USEC_MAX. */
+#define GOODBYE_USEC_MAX (500 * USEC_PER_MSEC)
+bool node_is_saying_goodbye(const struct node *n);
 int node_set_username(
         struct node *n, const char *username, struct now now, struct refusal *ret_refusal);
 

@@ -40,6 +40,7 @@ struct peer {
         struct native *native;                        /* NULL: none was ever needed in this run */
         struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
                                                          no more */
+        bool is_near;                                 /* its announcements were heard in this run */
         bool is_key_told; /* that it has another key than a contact in its place was told */
 };
 

@@ -115,9 +115,10 @@ int node_native_rest(struct node *n, struct peer *peer, struct now now)
         return node_answer_queued(n, &peer->outbox);
 }
 
-int node_dial_native(struct node *n, struct peer *peer, const struct endpoint *to, struct now now,
-        struct link **ret)
+int node_dial_native(struct node *n, struct peer *peer, enum link_purpose purpose,
+        const struct endpoint *to, struct now now, struct link **ret)
 {
+        const char *wanted_id = peer ? peer->record.id : purpose == LINK_FOR_CLONE ? n->id : "";
         int r;
 
         r = node_dial(n, peer, to, ret);
@@ -125,11 +126,12 @@ int node_dial_native(struct node *n, struct peer *peer, const struct endpoint *t
                 return r;
         (*ret)->begin_usec = now.mono_usec;
         (*ret)->is_native = true;
+        (*ret)->purpose = purpose;
+        memcpy((*ret)->wanted_id, wanted_id, strlen(wanted_id) + 1);
         return 0;
 }
 
-/* Many dials to who does not answer must not keep others from reaching us. */
-static bool has_room(const struct node *n)
+bool node_has_room(const struct node *n)
 {
         return n->links_by_number.n + n->options.links_max / 8 < n->options.links_max;
 }
@@ -147,8 +149,15 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now)
         r = node_get_native(n, peer, &native);
         if (r < 0)
                 return r;
+        link = node_ring_link(n, peer->record.id);
+        if (native->link == 0 && link)
+                return node_native_promote(n, link, now);
         if (native->link != 0 || native->dial_link != 0 || count_places(peer) == 0)
                 return 0;
+        if (native->expected_usec > now.mono_usec) {
+                n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
+                return 0;
+        }
 
         place = next_place(peer);
         usec = due_usec(n, peer, &place);
@@ -156,16 +165,16 @@ int node_seek_session(struct node *n, struct peer *peer, struct now now)
                 n->retry_usec = usec_min(n->retry_usec, usec);
                 return 0;
         }
-        if (!has_room(n))
+        if (!node_has_room(n))
                 return node_native_rest(n, peer, now);
         if (!is_proven_place(peer, &place))
                 n->unproven_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
-        r = node_dial_native(n, peer, &place, now, &link);
+        r = node_dial_native(n, peer, LINK_FOR_USER, &place, now, &link);
         if (r < 0)
                 return r;
         native->dial_link = link->number;
         native->dial_place = place;
-        return 0;
+        return peer_is_present(peer) ? 0 : node_search_places(n, peer, now);
 }
 
 bool node_is_seeking(const struct node *n, const struct peer *peer, struct now now)
@@ -174,7 +183,8 @@ bool node_is_seeking(const struct node *n, const struct peer *peer, struct now n
 
         if (!n->options.identity || n->is_leaving || peer->record.blocked)
                 return false;
-        if (native && (native->link != 0 || native->dial_link != 0))
+        if (native && (native->link != 0 || native->dial_link != 0 ||
+                              native->expected_usec > now.mono_usec))
                 return true;
         return count_places(peer) > 0 && peer->outbox.retry_usec <= now.mono_usec;
 }
@@ -184,10 +194,10 @@ int node_check_clone(struct node *n, const struct endpoint *at, struct now now)
         struct link *link;
 
         if (!n->options.identity || n->is_leaving || now.mono_usec < n->clone_usec ||
-                !has_room(n) || !ratelimits_allow(&n->clone_checks, at, now.mono_usec))
+                !node_has_room(n) || !ratelimits_allow(&n->clone_checks, at, now.mono_usec))
                 return 0;
         n->clone_usec = usec_add(now.mono_usec, UNPROVEN_DIAL_USEC);
-        return node_dial_native(n, NULL, at, now, &link);
+        return node_dial_native(n, NULL, LINK_FOR_CLONE, at, now, &link);
 }
 
 int node_native_missed(struct node *n, struct native *native, struct now now)

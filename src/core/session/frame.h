@@ -22,6 +22,9 @@ enum frame_type {
         FRAME_ACKNOWLEDGE = 3,
         FRAME_REFUSED = 4,
         FRAME_GOODBYE = 5,
+        FRAME_RING = 6,
+        FRAME_DIAL_BACK = 7,
+        FRAME_REACHED = 8,
         FRAME_MESSAGE = 0x80,
 };
 

@@ -21,11 +21,18 @@ enum session_role {
         SESSION_RESPONDER,
 };
 
+/* Bits of struct introduction.features; unknown ones mean nothing. */
+#define FEATURE_RING (UINT64_C(1) << 0) /* takes part in the ring */
+#define FEATURE_FOR_RING                                                                           \
+        (UINT64_C(1) << 1)               /* a dialler's: knows the other only by the ring, and     \
+                                            neither is a user of the other for this session */
+#define FEATURE_PROBE (UINT64_C(1) << 2) /* a dialler's: only sees whether it can be reached */
+
 struct introduction {
         uint8_t key[PUBLIC_KEY_SIZE];
         char id[ID_STRING_SIZE];
         uint16_t port;                /* where it takes connections */
-        uint64_t features;            /* bits that nobody has a meaning for yet */
+        uint64_t features;            /* FEATURE_… */
         uint64_t run;                 /* chosen anew at each start */
         char name[NAME_SIZE_MAX + 1]; /* cleaned; "" when nothing usable was given */
 };

@@ -3,6 +3,18 @@
 #include "core/session/message.h"
 #include "base/cursor.h"
 
+static size_t reached_size(const struct endpoint *e)
+{
+        switch (e->family) {
+        case ENDPOINT_IPV4:
+                return 1 + 4 + 2;
+        case ENDPOINT_IPV6:
+                return 1 + 16 + 2;
+        default:
+                return 1;
+        }
+}
+
 size_t message_size(const struct message *m)
 {
         switch (m->type) {
@@ -15,6 +27,12 @@ size_t message_size(const struct message *m)
                 return 1 + 8 + 1;
         case FRAME_GOODBYE:
                 return 1 + 1;
+        case FRAME_RING:
+                return 1 + m->ring.size;
+        case FRAME_DIAL_BACK:
+                return 1 + 2;
+        case FRAME_REACHED:
+                return 1 + reached_size(&m->reached.endpoint);
         case FRAME_MESSAGE:
                 return MESSAGE_TEXT_HEAD + m->text.size;
         }
@@ -45,6 +63,18 @@ void message_encode(const struct message *m, uint8_t *ret)
         case FRAME_GOODBYE:
                 writer_u8(&w, m->goodbye.reason);
                 break;
+        case FRAME_RING:
+                writer_bytes(&w, m->ring.data, m->ring.size);
+                break;
+        case FRAME_DIAL_BACK:
+                writer_u16(&w, m->dial_back.port);
+                break;
+        case FRAME_REACHED:
+                if (m->reached.endpoint.family == ENDPOINT_NONE)
+                        writer_u8(&w, ENDPOINT_NONE);
+                else
+                        endpoint_write(&w, &m->reached.endpoint);
+                break;
         case FRAME_MESSAGE:
                 writer_u64(&w, m->text.number);
                 writer_bytes(&w, m->text.id.bytes, sizeof m->text.id.bytes);
@@ -67,6 +97,13 @@ static enum goodbye read_goodbye(struct reader *r)
         uint8_t v = reader_u8(r);
 
         return v <= GOODBYE_ENDED ? v : GOODBYE_OTHER;
+}
+
+static bool read_reached(struct reader *r, struct endpoint *ret)
+{
+        if (r->left == 1)
+                return reader_u8(r) == ENDPOINT_NONE;
+        return endpoint_read(r, ret) && ret->port > 0;
 }
 
 static void read_text(struct reader *r, struct message *m)
@@ -110,6 +147,18 @@ int message_decode(const uint8_t *frame, size_t size, struct message *ret)
                 break;
         case FRAME_GOODBYE:
                 m.goodbye.reason = read_goodbye(&r);
+                break;
+        case FRAME_RING:
+                m.ring.size = r.left;
+                m.ring.data = reader_bytes(&r, r.left);
+                ok = m.ring.size > 0 && m.ring.size <= RING_FRAME_MAX;
+                break;
+        case FRAME_DIAL_BACK:
+                m.dial_back.port = reader_u16(&r);
+                ok = m.dial_back.port > 0;
+                break;
+        case FRAME_REACHED:
+                ok = read_reached(&r, &m.reached.endpoint);
                 break;
         case FRAME_MESSAGE:
                 read_text(&r, &m);

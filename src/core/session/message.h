@@ -18,8 +18,18 @@
  *
  * and the same the other way round. Nothing is sent before resume: only it tells whether b has
  * heard numbers that a, put back to an older state, is about to give a second time.
+ *
+ * Beside that, nodes of the ring talk (core/chord/rpc.h), in a session that may be for this alone:
+ *
+ *     | ring(bytes)                                                 |
+ *     | <---------------------------------------------------------> |
+ *     | dial_back(port): can I be reached?                          |
+ *     | ----------------------------------------------------------> |  b dials a, and tells what
+ *     |                                 reached(endpoint, or none)  |  came of it
+ *     | <---------------------------------------------------------- |
  */
 #include "base/encode.h"
+#include "base/endpoint.h"
 #include "base/usec.h"
 #include "core/session/frame.h"
 
@@ -70,9 +80,20 @@ struct message {
                 struct {
                         enum goodbye reason;
                 } goodbye;
+                struct {
+                        const uint8_t *data;
+                        size_t size; /* at most RING_FRAME_MAX */
+                } ring;
+                struct {
+                        uint16_t port; /* at the address that this connection comes from */
+                } dial_back;
+                struct {
+                        struct endpoint endpoint; /* no family: not reached */
+                } reached;
         };
 };
 
+#define RING_FRAME_MAX 2048
 #define MESSAGE_TEXT_HEAD 33                                  /* bytes before the text */
 #define MESSAGE_TEXT_MAX (FRAME_SIZE_MAX - MESSAGE_TEXT_HEAD) /* bytes that a frame can bear */
 

@@ -36,6 +36,7 @@ struct session {
         enum session_role role;
         enum state state;
         char wanted_id[ID_STRING_SIZE]; /* "" for anybody */
+        uint64_t features;              /* beside those of self */
         struct handshake handshake;     /* until proven */
         struct transport transport;     /* from then on */
         struct introduction peer;
@@ -47,8 +48,10 @@ struct session {
         size_t n_told; /* bytes at its beginning that the caller has been given */
         struct flow sent, received;
 
-        usec_t now_usec;         /* of the last input */
-        usec_t deadline_usec;    /* unproven, or idle */
+        usec_t now_usec;      /* of the last input */
+        usec_t deadline_usec; /* unproven, idle, or finishing */
+        usec_t idle_usec;
+        bool is_finishing;
         usec_t renew_usec;       /* what is due when ... */
         uint64_t renew_messages; /* ... one of these is reached */
         uint64_t renew_size;
@@ -108,7 +111,7 @@ static int put_introduction(struct session *s, uint8_t *message, size_t head)
 {
         struct introduction own = {
                 .port = s->self->port,
-                .features = s->self->features,
+                .features = s->self->features | s->features,
                 .run = s->self->run,
         };
         uint8_t payload[INTRODUCTION_OWN_MAX];
@@ -147,7 +150,8 @@ static int become_proven(struct session *s)
         handshake_done(&s->handshake);
         s->state = STATE_OPEN;
         s->tell_proven = true;
-        s->deadline_usec = usec_add(s->now_usec, SESSION_IDLE_USEC);
+        s->idle_usec = SESSION_IDLE_USEC;
+        s->deadline_usec = usec_add(s->now_usec, s->idle_usec);
         s->renew_usec = usec_add(s->now_usec, SESSION_RENEW_USEC);
         s->renew_messages = SESSION_RENEW_MESSAGES;
         s->renew_size = SESSION_RENEW_SIZE;
@@ -274,12 +278,16 @@ static void count(struct session *s, bool is_sent, uint8_t type, size_t size)
         if (flow_count(is_sent ? &s->sent : &s->received, type, size))
                 transport_rekey(is_sent ? &s->transport.send : &s->transport.receive);
 
-        s->deadline_usec = usec_add(s->now_usec, SESSION_IDLE_USEC);
+        if (s->is_finishing)
+                return;
+        if (type == FRAME_RING)
+                s->idle_usec = SESSION_IDLE_RING_USEC;
+        s->deadline_usec = usec_add(s->now_usec, s->idle_usec);
         n_messages = s->sent.n_messages + s->received.n_messages;
         n_bytes = s->sent.size + s->received.size;
         if (s->role != SESSION_DIALLER ||
                 (n_messages < s->renew_messages && n_bytes < s->renew_size &&
-                        s->now_usec < s->renew_usec))
+                        (s->now_usec < s->renew_usec || !frame_is_message(type))))
                 return;
         s->tell_renew = true;
         s->renew_messages = n_messages + SESSION_RENEW_MESSAGES;
@@ -438,7 +446,12 @@ int session_send(struct session *s, const struct message *m, usec_t now_usec)
 {
         forget_output(s);
         s->now_usec = now_usec;
-        return s->state == STATE_OPEN ? put_message(s, m) : 1;
+        return s->state == STATE_OPEN && !s->is_finishing ? put_message(s, m) : 1;
+}
+
+void session_declare(struct session *s, uint64_t features)
+{
+        s->features = features;
 }
 
 /* @reason: what the peer is told. */
@@ -446,11 +459,32 @@ static int close_as(struct session *s, enum session_end how, enum goodbye reason
 {
         int r = 0;
 
-        if (s->state == STATE_OPEN)
+        if (s->state == STATE_OPEN && !s->is_finishing)
                 r = put_message(
                         s, &(struct message){ .type = FRAME_GOODBYE, .goodbye.reason = reason });
         end(s, how);
         return r == -ENOMEM ? r : 0; /* with a full output it is cut off without a goodbye */
+}
+
+int session_finish(struct session *s, enum goodbye reason, usec_t now_usec)
+{
+        int r;
+
+        if (s->state != STATE_OPEN)
+                return session_close(s, reason, now_usec);
+        forget_output(s);
+        s->now_usec = now_usec;
+        if (s->is_finishing)
+                return 0;
+        r = put_message(s, &(struct message){ .type = FRAME_GOODBYE, .goodbye.reason = reason });
+        if (r != 0) {
+                end(s, SESSION_CLOSED); /* with a full output it is cut off without a goodbye */
+                return r == -ENOMEM ? r : 0;
+        }
+        s->is_finishing = true;
+        s->tell_renew = false;
+        s->deadline_usec = usec_add(now_usec, SESSION_FINISH_USEC);
+        return 0;
 }
 
 int session_close(struct session *s, enum goodbye reason, usec_t now_usec)
@@ -466,6 +500,8 @@ int session_advance(struct session *s, usec_t now_usec)
         s->now_usec = now_usec;
         if (now_usec < s->deadline_usec)
                 return 0;
+        if (s->is_finishing)
+                return close_as(s, SESSION_CLOSED, GOODBYE_OTHER);
         return close_as(s, s->state == STATE_OPEN ? SESSION_IDLE : SESSION_TIMED_OUT, GOODBYE_IDLE);
 }
 

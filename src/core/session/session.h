@@ -29,8 +29,11 @@ struct session;
 #define SESSION_VERSION 1
 #define SESSION_UNPROVEN_USEC (10 * USEC_PER_SEC) /* within which the handshake must be over */
 #define SESSION_IDLE_USEC (2 * USEC_PER_MINUTE)   /* without a frame */
+/* The same once a frame of the ring was in it: there the next one may be a round away. */
+#define SESSION_IDLE_RING_USEC (15 * USEC_PER_MINUTE)
+#define SESSION_FINISH_USEC (10 * USEC_PER_SEC) /* for the other side to finish, too */
 
-/* After so much the dialler is told to make a new one. */
+/* After so much the dialler is told to make a new one. Time counts when there are messages. */
 #define SESSION_RENEW_MESSAGES 1000
 #define SESSION_RENEW_SIZE (UINT64_C(1) << 30)
 #define SESSION_RENEW_USEC (5 * USEC_PER_MINUTE)
@@ -113,6 +116,12 @@ int session_receive(struct session *s, const void *data, size_t size, usec_t now
 /* Seals @m (its text at most MESSAGE_TEXT_MAX bytes). 0; 1 when the session is not proven or has
  * ended; -ENOMEM, or -E2BIG when SESSION_OUTPUT_MAX bytes have not been drained. */
 int session_send(struct session *s, const struct message *m, usec_t now_usec);
+/* Further bits of features for this session alone; before anything is received. */
+void session_declare(struct session *s, uint64_t features);
+/* Says goodbye in a proven session and sends nothing more, but goes on receiving what the other
+ * side has said already: it ends with that side's goodbye, or after SESSION_FINISH_USEC. 0 or
+ * -ENOMEM. */
+int session_finish(struct session *s, enum goodbye reason, usec_t now_usec);
 /* Says goodbye, if there is somebody to say it to, and ends. What was received and not drained is
  * lost. 0 or -ENOMEM. */
 int session_close(struct session *s, enum goodbye reason, usec_t now_usec);
