@@ -25,7 +25,7 @@ RULES = {
     # Streams read and make frames; of the session that carries them they know nothing.
     "src/core/delivery": (["base", "core/crypto", "core/discovery", "core/session/message.h"], PURE,
                           []),
-    "src/core/legacy": (["base", "core/crypto", "core/discovery"], PURE, ["json-c/json.h"]),
+    "src/core/legacy": (["base", "core/crypto", "core/discovery"], PURE, ["json-c/json.h", "zlib.h"]),
     "src/core/chord": (["base", "core/crypto"], PURE, []),
     "src/core/node": (["base", "core"], PURE, []),
     "src/os": (["base"], ANY, ["systemd/sd-daemon.h", "systemd/sd-event.h"]),
@@ -39,7 +39,7 @@ RULES = {
 }
 
 # Headers of libraries: only where they are named.
-LIBRARIES = ("gcrypt.h", "json-c/", "sqlite3.h", "ini.h", "histedit.h", "editline/", "systemd/",
+LIBRARIES = ("gcrypt.h", "json-c/", "sqlite3.h", "ini.h", "histedit.h", "editline/", "systemd/", "zlib.h",
              "microhttpd.h")
 
 EXCEPTIONS = {

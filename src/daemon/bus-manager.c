@@ -214,18 +214,21 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
 static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        struct bus *b = userdata;
+        const struct config *config = &((struct bus *)userdata)->manager->config;
+        int r;
 
-        const struct config *c = &b->manager->config;
-        const char *features[6] = { "sessions", "classic" };
-        size_t n = 2;
-
-        if (c->second)
-                features[n++] = "second";
-        features[n++] = "queue";
-        if (c->ring)
-                features[n++] = "ring";
-        return sd_bus_message_append_strv(reply, (char **)features);
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "ss", "sessions", "classic");
+        if (r >= 0 && config->second)
+                r = sd_bus_message_append(reply, "s", "second");
+        if (r >= 0 && config->node_port > 0)
+                r = sd_bus_message_append(reply, "s", "third");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "queue");
+        if (r >= 0 && config->ring)
+                r = sd_bus_message_append(reply, "s", "ring");
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int get_last_sequence(sd_bus *bus, const char *path, const char *interface,

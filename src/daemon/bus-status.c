@@ -59,6 +59,9 @@ static int append_sockets(sd_bus_message *reply, const struct manager *m)
         size_t used;
 
         used = (size_t)snprintf(text, sizeof text, "TCP %d", ENDPOINT_PORT_DEFAULT);
+        if (m->third_listener.fd >= 0)
+                used += (size_t)snprintf(
+                        text + used, sizeof text - used, ", TCP %u", m->third_listener.port);
         for (enum dialect i = 0; i < N_DIALECTS; i++)
                 if (m->datagrams.own[i].fd >= 0)
                         used += (size_t)snprintf(
@@ -277,6 +280,11 @@ static int check_listening(sd_bus_message *reply, struct manager *m)
                 return check(reply, "listening", WARNING,
                         "UDP port 6004 is not open, so peers of the second dialect are not heard: "
                         "see which program has it (ss -lupn), or set [Legacy] Second=no.");
+        if (m->config.node_port > 0 && m->third_listener.fd < 0)
+                return check(reply, "listening", WARNING,
+                        "TCP port %u is not open, so nodes of the third dialect find nobody here: "
+                        "see which program has it (ss -ltnp), or set another [Legacy] NodePort=.",
+                        m->third_listener.port);
         return check(reply, "listening", OK, "Announcements are heard on UDP port 6000%s.",
                 second ? " and 6004" : "");
 }

@@ -32,9 +32,10 @@ static int carry_out(struct manager *m, const struct effect *e)
 {
         switch (e->type) {
         case EFFECT_SEND:
-                return links_send(&m->links, e->send.link, e->send.data, e->send.size);
+                return links_send(
+                        &m->links, e->send.link, e->send.data, e->send.size, e->send.word);
         case EFFECT_DIAL:
-                return links_dial(&m->links, e->dial.link, &e->dial.to);
+                return links_dial(&m->links, e->dial.link, &e->dial.to, e->dial.resets);
         case EFFECT_CLOSE:
                 return links_close(&m->links, e->close.link, e->close.how);
         case EFFECT_DATAGRAM:

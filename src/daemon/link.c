@@ -37,6 +37,7 @@ struct connection {
         sd_event_source *io, *timer; /* the timer only when there is something to wait for */
         usec_t deadline_usec;        /* CLOCK_MONOTONIC */
         struct buffer out;
+        uint64_t word; /* to be told when everything was acknowledged, 0: none */
         bool is_ended; /* the other side will not write any more */
         bool is_shut;  /* neither will we */
         enum link_end end;
@@ -159,6 +160,7 @@ static int write_some(struct connection *c)
 /*
  * Until its message is on our disk, a caller must not take our end for an answer: he believes that
  * an end of file says "taken", and a process that dies gives just that. With this it is a reset.
+ * Others, who do not look for the end of a connection, notice nothing else.
  */
 static void reset_at_death(int fd, bool is_wanted)
 {
@@ -209,6 +211,24 @@ static void finish(struct connection *c)
         }
 }
 
+/* The kernel does not tell when the other one has acknowledged: it is asked again and again. */
+static void look_for_acknowledgement(struct connection *c)
+{
+        struct manager *m = c->links->manager;
+        uint64_t word = c->word;
+        int unsent;
+
+        if (word == 0 || c->state != LINK_OPEN || c->out.size > 0)
+                return;
+        unsent = socket_unsent(c->fd);
+        if (unsent < 0 || (unsent > 0 && set_timer(c, RECHECK_USEC) < 0)) {
+                connection_break(c, LINK_RESET);
+        } else if (unsent == 0) {
+                c->word = 0;
+                (void)manager_take(m, node_taken(m->node, c->number, word, manager_now(m)));
+        }
+}
+
 static void advance(struct connection *c)
 {
         int r;
@@ -228,6 +248,9 @@ static void advance(struct connection *c)
         }
         if (c->out.size == 0 && c->state == LINK_FINISHING)
                 finish(c);
+        else if (c->out.size == 0 && c->state == LINK_OPEN && c->word != 0 &&
+                 set_timer(c, RECHECK_USEC) < 0)
+                connection_break(c, LINK_RESET);
 }
 
 static void connected(struct connection *c)
@@ -313,6 +336,10 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         struct connection *c = userdata;
         bool is_late = usec >= c->deadline_usec;
 
+        if (c->state == LINK_OPEN) {
+                look_for_acknowledgement(c);
+                return 0;
+        }
         if (c->state != LINK_FINISHING) {
                 connection_break(c, LINK_TIMED_OUT);
                 return 0;
@@ -398,8 +425,10 @@ static int watch(struct connection *c, int fd)
         return r < 0 ? r : 0;
 }
 
-int links_accept(struct links *l, int fd, const struct endpoint *from)
+int links_accept(struct links *l, int fd, const struct endpoint *from, bool is_third)
 {
+        int (*accepted)(struct node *, uint64_t, const struct endpoint *, struct now) =
+                is_third ? node_third_accepted : node_accepted;
         struct manager *m = l->manager;
         struct connection *c;
         int r;
@@ -422,10 +451,10 @@ int links_accept(struct links *l, int fd, const struct endpoint *from)
                 return r == -ENOMEM ? r : 0;
         }
         reset_at_death(fd, true);
-        return manager_take(m, node_accepted(m->node, c->number, from, manager_now(m)));
+        return manager_take(m, accepted(m->node, c->number, from, manager_now(m)));
 }
 
-int links_dial(struct links *l, uint64_t number, const struct endpoint *to)
+int links_dial(struct links *l, uint64_t number, const struct endpoint *to, bool resets)
 {
         const struct endpoint *from = &l->manager->settings->bind;
         struct connection *c;
@@ -437,6 +466,8 @@ int links_dial(struct links *l, uint64_t number, const struct endpoint *to)
         r = socket_connect(to, from->family == ENDPOINT_NONE ? NULL : from, &fd);
         if (r >= 0)
                 r = watch(c, fd);
+        if (r >= 0 && resets)
+                reset_at_death(fd, true);
         if (r >= 0)
                 r = set_deadline(c, DIAL_TIMEOUT_USEC);
         if (r < 0) {
@@ -451,7 +482,7 @@ int links_dial(struct links *l, uint64_t number, const struct endpoint *to)
 /*
  * Effects
  */
-int links_send(struct links *l, uint64_t number, const void *data, size_t size)
+int links_send(struct links *l, uint64_t number, const void *data, size_t size, uint64_t word)
 {
         struct connection *c = connection_find(l, number);
         int r;
@@ -465,6 +496,7 @@ int links_send(struct links *l, uint64_t number, const void *data, size_t size)
         }
         if (r < 0)
                 return r;
+        c->word = word ?: c->word;
         advance(c);
         return 0;
 }

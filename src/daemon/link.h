@@ -45,10 +45,12 @@ size_t links_n(const struct links *l);
 /* Of a link that the node has forgotten, something is still to be written. */
 bool links_are_flushing(const struct links *l);
 
-/* Takes @fd, whatever happens. Negative: we failed. */
-int links_accept(struct links *l, int fd, const struct endpoint *from);
+/* Takes @fd, whatever happens; @is_third: it came in at the port of the third dialect. Negative: we
+ * failed. */
+int links_accept(struct links *l, int fd, const struct endpoint *from, bool is_third);
 
 /* Effects; a number that is not known (any more) is no error. 0, or -ENOMEM and its like. */
-int links_dial(struct links *l, uint64_t number, const struct endpoint *to);
-int links_send(struct links *l, uint64_t number, const void *data, size_t size);
+int links_dial(struct links *l, uint64_t number, const struct endpoint *to, bool resets);
+/* @word not 0: node_taken() tells it when the other kernel has everything. */
+int links_send(struct links *l, uint64_t number, const void *data, size_t size, uint64_t word);
 int links_close(struct links *l, uint64_t number, enum close_how how);

@@ -60,7 +60,7 @@ static int accept_one(struct listener *l)
                 fd_close(fd);
                 return 0;
         }
-        if (links_accept(&m->links, fd, &from) < 0)
+        if (links_accept(&m->links, fd, &from, l->is_third) < 0)
                 manager_fail(m, -ENOMEM, "Failed to take a connection");
         return 0;
 }
@@ -80,17 +80,17 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
         return 0;
 }
 
-void listener_init(struct listener *l, struct manager *m)
+void listener_init(struct listener *l, struct manager *m, bool is_third)
 {
-        *l = (struct listener){ .manager = m, .fd = -EBADF };
+        *l = (struct listener){ .manager = m, .is_third = is_third, .fd = -EBADF };
 }
 
-int listener_start(struct listener *l, int *fd)
+int listener_start(struct listener *l, uint16_t port, int *fd)
 {
         struct endpoint at = l->manager->settings->bind;
         int r;
 
-        at.port = ENDPOINT_PORT_DEFAULT;
+        at.port = l->port = port;
         if (*fd >= 0) {
                 l->fd = TAKE_FD(*fd);
         } else {

@@ -355,6 +355,9 @@ static int make_node(struct manager *m)
                 .announce = c->announce,
                 .compat = c->compat,
                 .second = c->second,
+                .third_port = (uint16_t)c->node_port,
+                .third_peers = c->node_peers.items,
+                .n_third_peers = c->node_peers.n,
                 .ring = c->ring,
                 .ring_links_max = c->ring_links_max,
                 .peers = c->peers.items,
@@ -383,7 +386,8 @@ int manager_new(const struct settings *settings, struct manager **ret)
         config_init(&m->config);
         links_init(&m->links, m);
         datagrams_init(&m->datagrams, m);
-        listener_init(&m->listener, m);
+        listener_init(&m->listener, m, false);
+        listener_init(&m->third_listener, m, true);
         network_init(&m->network, m);
         ring_init(&m->ring, m);
 
@@ -416,6 +420,18 @@ int manager_new(const struct settings *settings, struct manager **ret)
         return 0;
 }
 
+/* Whatever comes of it, everything else goes on. */
+static void start_third(struct manager *m)
+{
+        const struct config *c = &m->config;
+        int fd = -EBADF;
+
+        if (c->node_port > 0)
+                (void)listener_start(&m->third_listener, (uint16_t)c->node_port, &fd);
+        else if (c->node_peers.n > 0)
+                log_warning("[Legacy] NodePeers= is ignored, for there is no NodePort=.");
+}
+
 static int start_sockets(struct manager *m)
 {
         int passed[N_PASSED_SOCKETS], r;
@@ -428,9 +444,10 @@ static int start_sockets(struct manager *m)
                 log_error_errno(r, "Failed to learn this machine's addresses: %m");
                 goto finish;
         }
-        r = listener_start(&m->listener, &passed[PASSED_CHAT]);
+        r = listener_start(&m->listener, ENDPOINT_PORT_DEFAULT, &passed[PASSED_CHAT]);
         if (r < 0)
                 goto finish;
+        start_third(m);
         r = datagrams_start(&m->datagrams, &passed[PASSED_ANNOUNCE], &passed[PASSED_ANNOUNCE6],
                 &passed[PASSED_SECOND]);
 finish:
@@ -504,6 +521,7 @@ struct manager *manager_free(struct manager *m)
         ring_done(&m->ring);
         network_done(&m->network);
         listener_done(&m->listener);
+        listener_done(&m->third_listener);
         datagrams_done(&m->datagrams);
         links_done(&m->links);
         m->node = node_free(m->node);

@@ -46,7 +46,7 @@ struct manager {
         struct memory memory;
         struct node *node;
         struct links links;
-        struct listener listener;
+        struct listener listener, third_listener;
         struct datagrams datagrams;
         struct network network;
         struct ring ring;

@@ -272,6 +272,22 @@ static int parse_peer(const struct option *o, const char *value, void *field, co
         return add_endpoint(list, &e);
 }
 
+static int parse_node_peer(const struct option *o, const char *value, void *field, const char **why)
+{
+        struct config_endpoints *list = field;
+        struct endpoint e;
+
+        *why = "at most 16 IPv4 addresses, each with :port";
+        if (!*value) {
+                list->n = 0;
+                return 0;
+        }
+        if (endpoint_parse(value, 0, &e) < 0 || e.family != ENDPOINT_IPV4 || e.port == 0 ||
+                !endpoint_is_unicast(&e) || list->n >= CONFIG_NODE_PEERS_MAX)
+                return -EINVAL;
+        return add_endpoint(list, &e);
+}
+
 static void clear_words(struct config_words *list)
 {
         while (list->n > 0)
@@ -337,6 +353,9 @@ static const struct option options[] = {
                 "a number from 1 to 65536" },
         { "Legacy", "Compat", parse_bool, FIELD(compat) },
         { "Legacy", "Second", parse_bool, FIELD(second) },
+        { "Legacy", "NodePort", parse_size, FIELD(node_port), 0, UINT16_MAX,
+                "a number from 0 (off) to 65535" },
+        { "Legacy", "NodePeers", parse_node_peer, FIELD(node_peers) },
         { "History", "Keep", parse_keep, FIELD(keep) },
         { "History", "MaxAge", parse_span, FIELD(age_max_usec), USEC_PER_MINUTE, USEC_INFINITY,
                 "a time of at least 1min, such as 30d, or infinity" },
@@ -354,7 +373,8 @@ static const struct option options[] = {
 static bool is_list(const struct option *o)
 {
         return o->parse == parse_broadcast || o->parse == parse_peer ||
-               o->parse == parse_interface || o->parse == parse_bootstrap;
+               o->parse == parse_node_peer || o->parse == parse_interface ||
+               o->parse == parse_bootstrap;
 }
 
 void config_init(struct config *c)
@@ -380,6 +400,7 @@ void config_done(struct config *c)
 {
         free(c->broadcast.items);
         free(c->peers.items);
+        free(c->node_peers.items);
         clear_words(&c->interfaces);
         free(c->interfaces.items);
         clear_words(&c->bootstrap);

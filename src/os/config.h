@@ -12,7 +12,8 @@
 #include "base/usec.h"
 
 #define CONFIG_PATH "/etc/p2pchat/p2pchat.conf"
-#define CONFIG_LIST_MAX 256 /* entries of one list */
+#define CONFIG_LIST_MAX 256      /* entries of one list */
+#define CONFIG_NODE_PEERS_MAX 16 /* of that one */
 #define CONFIG_BOOTSTRAP_MAX 16
 
 enum config_keep {
@@ -49,6 +50,8 @@ struct config {
         /* [Legacy] */
         bool compat;
         bool second;
+        uint64_t node_port;                 /* TCP, of the third dialect; 0: it is not spoken */
+        struct config_endpoints node_peers; /* that a connection of it is kept to */
 
         /* [History] */
         enum config_keep keep;

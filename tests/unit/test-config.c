@@ -69,6 +69,7 @@ TEST(defaults)
         ASSERT_EQ(config_load(&c, "/nonexistent/p2pchat.conf", NULL, NULL), 0);
         ASSERT_STREQ(c.username, "");
         ASSERT_TRUE(c.announce && c.compat && c.second);
+        ASSERT_EQ(c.node_port, 0);
         ASSERT_EQ(c.links_max, 512);
         ASSERT_EQ(c.links_per_address_max, 16);
         ASSERT_EQ(c.strangers_max, 64);
@@ -91,7 +92,8 @@ TEST(everything_set)
                                      "[Lan]\nAnnounce=no\nBroadcast=10.1.255.255, 10.2.255.255\n"
                                      "Peers=10.9.0.1 10.9.0.2:7001\nInterfaces=eth0 wlan0\n"
                                      "[Link]\nMaxLinks=10\nMaxLinksPerAddress=2\nMaxStrangers=3\n"
-                                     "[Legacy]\nCompat=off\nSecond=0\n"
+                                     "[Legacy]\nCompat=off\nSecond=0\nNodePort=9100\n"
+                                     "NodePeers=10.9.0.1:9200, 10.9.0.2:9201\n"
                                      "[History]\nKeep=sealed\nMaxAge=1h 30min\n"
                                      "[Ring]\nEnabled=no\nBootstrap=chat.example.net, "
                                      "10.9.0.1:7001 [2001:db8::1]:7002\nLinks=8\n"
@@ -100,6 +102,9 @@ TEST(everything_set)
         ASSERT_EQ(m.n, 0);
         ASSERT_STREQ(c.username, "Ece");
         ASSERT_FALSE(c.announce || c.compat || c.second);
+        ASSERT_EQ(c.node_port, 9100);
+        ASSERT_EQ(c.node_peers.n, 2);
+        ASSERT_EQ(c.node_peers.items[1].port, 9201);
         ASSERT_EQ(c.broadcast.n, 2);
         ASSERT_EQ(c.broadcast.items[1].address[1], 2);
         ASSERT_EQ(c.peers.n, 2);
@@ -141,6 +146,9 @@ TEST(mistakes_name_their_line_and_keep_the_default)
                 { "[Link]\nMaxLinks=0\n", 2, "1 to 65536" },
                 { "[Link]\nMaxLinks=65537\n", 2, "65537" },
                 { "[Link]\nMaxLinks=-1\n", 2, "-1" },
+                { "[Legacy]\nNodePort=65536\n", 2, "0 (off)" },
+                { "[Legacy]\nNodePeers=10.9.0.1\n", 2, ":port" },
+                { "[Legacy]\nNodePeers=[fe80::1]:9200\n", 2, "IPv4" },
                 { "[History]\nKeep=some\n", 2, "full, sealed or none" },
                 { "[History]\nMaxAge=3 fortnights\n", 2, "fortnights" },
                 { "[History]\nMaxAge=1s\n", 2, "1min" },

@@ -308,7 +308,9 @@ TEST(memory_is_kept)
                 .connections = 2,
                 .key_is_number = true,
                 .key_is_public = true,
-                .has_uuid = true };
+                .has_uuid = true,
+                .third_port = 9200,
+                .third_tag = UINT32_C(0xca978112) };
         struct legacy_memory other;
         uint8_t data[LEGACY_MEMORY_SIZE], again[LEGACY_MEMORY_SIZE];
         static const uint8_t zero[LEGACY_MEMORY_SIZE];
@@ -318,6 +320,8 @@ TEST(memory_is_kept)
         legacy_memory_encode(&other, again);
         ASSERT_MEMEQ(data, again, sizeof data);
         ASSERT_EQ(other.connections, 2);
+        ASSERT_EQ(other.third_port, 9200);
+        ASSERT_EQ(other.third_tag, UINT32_C(0xca978112));
         ASSERT_TRUE(other.key_is_number && other.key_is_public && other.has_uuid);
         ASSERT_FALSE(other.key_is_bare || other.no_key || other.plain_is_base64);
 

@@ -71,17 +71,21 @@ struct queued *outbox_first(const struct outbox *o)
         return first ? container_of(first, struct queued, waiting) : NULL;
 }
 
-void outbox_failed(struct outbox *o, struct random *random, usec_t now_usec)
+usec_t outbox_pause_usec(struct random *random, unsigned n_failures)
 {
         usec_t pause_usec = RETRY_USEC_MIN;
 
-        for (unsigned i = 0; i < o->n_failures && pause_usec < RETRY_USEC_MAX; i++)
+        for (unsigned i = 0; i < n_failures && pause_usec < RETRY_USEC_MAX; i++)
                 pause_usec *= 2;
         pause_usec = usec_min(pause_usec, RETRY_USEC_MAX);
-        o->n_failures++;
         /* From three quarters to five quarters: many that failed together try apart. */
-        o->retry_usec =
-                usec_add(now_usec, pause_usec * 3 / 4 + random_below(random, pause_usec / 2 + 1));
+        return pause_usec * 3 / 4 + random_below(random, pause_usec / 2 + 1);
+}
+
+void outbox_failed(struct outbox *o, struct random *random, usec_t now_usec)
+{
+        o->retry_usec = usec_add(now_usec, outbox_pause_usec(random, o->n_failures));
+        o->n_failures++;
 }
 
 void outbox_awake(struct outbox *o)

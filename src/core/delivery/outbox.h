@@ -52,6 +52,8 @@ void outbox_remove(struct outbox *o, struct queued *q);
 void outbox_move(struct outbox *to, struct outbox *from);
 struct queued *outbox_first(const struct outbox *o);
 
+/* How long to rest after so many failures before this one. */
+usec_t outbox_pause_usec(struct random *random, unsigned n_failures);
 void outbox_failed(struct outbox *o, struct random *random, usec_t now_usec);
 /* Something went well, or the peer was heard anew: try at once. */
 void outbox_awake(struct outbox *o);

@@ -142,6 +142,16 @@ int compose_message(const struct legacy_memory *memory, struct random *random,
         return r < 0 ? r : buffer_append_string(b, "}");
 }
 
+int compose_packet(const char *text, size_t size, struct buffer *b)
+{
+        int r;
+
+        r = buffer_append_string(b, "{\"message\": ");
+        if (r == 0)
+                r = append_string(b, text, size);
+        return r < 0 ? r : buffer_append_string(b, "}\x04");
+}
+
 /* The size of what compose_message() makes without the value of the text. */
 static size_t frame_size(
         const struct legacy_memory *memory, enum legacy_security security, const char *username)

@@ -15,3 +15,5 @@ int compose_accept(struct buffer *b);
 int compose_message(const struct legacy_memory *memory, struct random *random,
         enum legacy_security security, const char *secret, const char *username, const char *text,
         size_t size, struct buffer *b);
+/* A packet of the third dialect, with its terminator: {"message": "..."} and 0x04. */
+int compose_packet(const char *text, size_t size, struct buffer *b);

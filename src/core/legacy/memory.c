@@ -2,8 +2,8 @@
 /*
  * How a classic peer speaks, as it is kept
  *
- * One byte each: form, shape, spelling, group, choice, connections, flags; the rest is zero and
- * left to later versions.
+ * One byte each: form, shape, spelling, group, choice, connections, flags; then of the third
+ * dialect the port (2) and the tag (4). The rest is zero and left to later versions.
  */
 #include "core/legacy/memory.h"
 #include "base/cursor.h"
@@ -38,6 +38,8 @@ void legacy_memory_encode(const struct legacy_memory *m, uint8_t ret[static LEGA
         writer_u8(&w, m->choice);
         writer_u8(&w, m->connections);
         writer_u8(&w, flags);
+        writer_u16(&w, m->third_port);
+        writer_u32(&w, m->third_tag);
 }
 
 static uint8_t below(uint8_t v, size_t limit)
@@ -58,6 +60,8 @@ void legacy_memory_decode(const uint8_t *data, size_t size, struct legacy_memory
         m.choice = below(reader_u8(&r), N_LEGACY_CHOICES);
         m.connections = below(reader_u8(&r), N_LEGACY_CONNECTIONS);
         flags = reader_u8(&r);
+        m.third_port = reader_u16(&r);
+        m.third_tag = reader_u32(&r);
 
         m.key_is_number = flags & FLAG_KEY_IS_NUMBER;
         m.has_uuid = flags & FLAG_HAS_UUID;

@@ -53,6 +53,10 @@ struct legacy_memory {
         bool has_uuid;      /* its announcement has "uuid": its plain text may be base64 */
         bool plain_is_base64;
         bool no_key; /* never answers a key: only plain text reaches it */
+
+        /* Third dialect, where peers have ids and take connections at any port. */
+        uint32_t third_tag;  /* of its id, see third_tag(); 0: it was never met there */
+        uint16_t third_port; /* 0: not told */
 };
 
 void legacy_memory_encode(const struct legacy_memory *m, uint8_t ret[static LEGACY_MEMORY_SIZE]);

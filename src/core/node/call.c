@@ -143,11 +143,13 @@ static int check_classic(const struct node *n, const struct peer *peer, enum sec
                         "The program of %s knows only the classic key exchange, which is not "
                         "secure: ask for \"legacy\" if that will do.",
                         name);
-        if (!is_plain && (peer_dialect(peer) == DIALECT_SECOND || peer->record.memory.no_key))
+        if (!is_plain && peer_security(peer) == SECURITY_PLAIN)
                 return refuse(ret_refusal, REFUSAL_NOT_SECURE,
                         "The program of %s understands plain text only: ask for plain text if "
                         "everybody on the network may read it.",
                         name);
+        if (peer_is_third(peer))
+                return 0; /* packets have no limit there */
         if (legacy_count_parts(&peer->record.memory, is_plain ? LEGACY_PLAIN : LEGACY_ENCRYPTED,
                     n->username, text, size) > LEGACY_PARTS_MAX)
                 return refuse(ret_refusal, REFUSAL_TOO_LARGE,
@@ -365,6 +367,8 @@ int node_block(
         if (!block)
                 return node_deliver_named(n, peer->record.name, now);
         r = node_hang_up(n, peer, GOODBYE_OTHER, now);
+        if (r == 0)
+                r = node_third_hang_up(n, peer);
         return r < 0 ? r : node_delivery_abort(n, peer);
 }
 

@@ -13,25 +13,24 @@ static bool is_same_memory(const struct legacy_memory *a, const struct legacy_me
 
 static void learn(struct node *n, struct peer *peer, const struct legacy_memory *memory)
 {
-        if (peer_is_native(peer) || is_same_memory(&peer->record.memory, memory))
+        struct legacy_memory m = *memory;
+
+        /* Of the third dialect nothing is learnt here, and it is this peer's alone, while @memory
+         * may have begun as that of another one at this address. */
+        m.third_tag = peer->record.memory.third_tag;
+        m.third_port = peer->record.memory.third_port;
+        if (peer_is_native(peer) || is_same_memory(&peer->record.memory, &m))
                 return;
-        peer->record.memory = *memory;
+        peer->record.memory = m;
         peer_touch(&n->peers, peer);
 }
 
-static int take_message(struct node *n, const struct legacy_effect *e, struct now now)
+int node_take_text(struct node *n, struct peer *peer, enum security security, const void *text,
+        size_t size, struct now now)
 {
-        struct link *link = node_link(n, e->link);
         uint8_t random[10];
         struct change c;
-        struct peer *peer;
-        int r;
 
-        r = node_hear_from(n, &e->remote, e->name, now, &peer);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        if (link && link->has_learned)
-                learn(n, peer, &link->memory);
         if (peer->record.blocked)
                 return 0;
         peer->is_new = false;
@@ -47,32 +46,57 @@ static int take_message(struct node *n, const struct legacy_effect *e, struct no
                         .id = ulid_make(now.real_usec, random),
                         .peer = peer->record.number,
                         .direction = DIRECTION_RECEIVED,
-                        .security = e->security == LEGACY_ENCRYPTED ? SECURITY_LEGACY :
-                                                                      SECURITY_PLAIN,
+                        .security = security,
                         .state = peer_is_muted(peer, now.real_usec) ? MESSAGE_MUTED :
                                                                       MESSAGE_RECEIVED,
                         .time_usec = now.real_usec,
                         .endpoint = peer_endpoint(peer),
-                        .text = e->data,
-                        .size = e->size,
+                        .text = text,
+                        .size = size,
                 },
         };
         memcpy(c.message.name, peer->record.name, sizeof c.message.name);
         return agenda_add_change(&n->agenda, &c);
 }
 
-static int take_notice(struct node *n, const struct legacy_effect *e, struct now now)
+static int take_message(struct node *n, const struct legacy_effect *e, struct now now)
 {
-        struct peer *peer = node_peer_at(n, &e->remote);
+        struct link *link = node_link(n, e->link);
+        struct peer *peer;
+        int r;
+
+        r = node_hear_from(n, &e->remote, e->name, now, &peer);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        if (link && link->has_learned)
+                learn(n, peer, &link->memory);
+        return node_take_text(n, peer,
+                e->security == LEGACY_ENCRYPTED ? SECURITY_LEGACY : SECURITY_PLAIN, e->data,
+                e->size, now);
+}
+
+int node_warn_unreadable(
+        struct node *n, const struct peer *peer, const char *sentence, struct now now)
+{
         char word[WORD_SIZE];
 
         if (!ratelimit_allow(&n->text_warnings, now.mono_usec))
                 return 0;
+        node_word(n, peer->record.number, NULL, NULL, now, word);
+        return node_warn(n, "Undecryptable", word, sentence);
+}
+
+static int take_notice(struct node *n, const struct legacy_effect *e, struct now now)
+{
+        struct peer *peer = node_peer_at(n, &e->remote);
+        char address[ENDPOINT_STRING_MAX];
+
         if (peer)
-                node_word(n, peer->record.number, NULL, NULL, now, word);
-        else
-                endpoint_format_address(&e->remote, word);
-        return node_warn(n, "Undecryptable", word, e->sentence);
+                return node_warn_unreadable(n, peer, e->sentence, now);
+        if (!ratelimit_allow(&n->text_warnings, now.mono_usec))
+                return 0;
+        return node_warn(
+                n, "Undecryptable", endpoint_format_address(&e->remote, address), e->sentence);
 }
 
 static int take_result(struct node *n, const struct legacy_effect *e, struct now now)

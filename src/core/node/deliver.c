@@ -20,7 +20,9 @@ struct endpoint peer_endpoint(const struct peer *peer)
 {
         struct endpoint e = peer->record.endpoint;
 
-        if (peer_dialect(peer) == DIALECT_SECOND)
+        if (peer_is_third(peer))
+                e.port = peer->record.memory.third_port ?: e.port;
+        else if (peer_dialect(peer) == DIALECT_SECOND)
                 e.port = peer->record.second_port;
         return e;
 }
@@ -122,7 +124,8 @@ static struct peer *heir_of(const struct node *n, const struct peer *peer)
                 (heir->record.cannot_chat && !peer_is_native(heir)) || peer_is_present(peer))
                 return NULL;
         /* Of its two dialects it may have been heard in the second one first. */
-        if (peer_dialect(heir) == DIALECT_SECOND && q && q->security > SECURITY_PLAIN)
+        if ((peer_dialect(heir) == DIALECT_SECOND || peer_is_third(heir)) && q &&
+                q->security > SECURITY_PLAIN)
                 return NULL;
         return heir;
 }
@@ -312,6 +315,7 @@ int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const c
 {
         struct queued *q = node_queued(n, id);
         struct peer *peer = q ? container_of(q->outbox, struct peer, outbox) : NULL;
+        int r;
 
         if (!peer)
                 return 0;
@@ -331,9 +335,13 @@ int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const c
         memcpy(peer->delivery->text, text, size);
         peer->delivery->text[size] = 0;
 
-        if (peer_dialect(peer) == DIALECT_SECOND && q->security > SECURITY_PLAIN)
+        if ((peer_dialect(peer) == DIALECT_SECOND || peer_is_third(peer)) &&
+                q->security > SECURITY_PLAIN)
                 return fail(n, peer, "NotSecure", now);
-        return dial(n, peer, now);
+        if (!node_third_is_way(n, peer, q))
+                return dial(n, peer, now);
+        r = node_third_deliver(n, peer, now);
+        return r > 0 ? rest(n, peer, now) : r;
 }
 
 int node_delivery_connected(struct node *n, struct link *link, struct now now)
@@ -427,13 +435,13 @@ int node_delivery_closed(struct node *n, struct peer *peer, enum link_end how, s
 
 int node_delivery_abort(struct node *n, struct peer *peer)
 {
-        uint64_t link;
-        bool is_open;
+        struct link *link;
 
         if (!peer->delivery)
                 return 0;
-        link = peer->delivery->link;
-        is_open = peer->delivery->state != DELIVERY_LOADING;
+        link = peer->delivery->state != DELIVERY_LOADING ? node_link(n, peer->delivery->link)
+                                                         : NULL;
         delivery_free(peer);
-        return is_open ? node_close_link(n, link, CLOSE_NOW) : 0;
+        /* A connection of the third dialect is not there for this message alone. */
+        return link && !link->is_third ? node_close_link(n, link->number, CLOSE_NOW) : 0;
 }

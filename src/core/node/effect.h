@@ -59,10 +59,14 @@ struct effect {
                         uint64_t link;
                         const uint8_t *data;
                         size_t size;
+                        uint64_t word; /* not 0: node_taken() tells it when the other side's kernel
+                                          has acknowledged all that was to be written by then */
                 } send;
                 struct {
                         uint64_t link; /* odd: those that we dial; even ones are accepted */
                         struct endpoint to;
+                        bool resets; /* the other side notices a reset, but no end of file: so is
+                                        the link to end, also when the process dies */
                 } dial;
                 struct {
                         uint64_t link;

@@ -361,8 +361,7 @@ static bool take_announce(
                before.memory.has_uuid != record->memory.has_uuid;
 }
 
-/* It lives, so it did not become somebody else. */
-static void end_succession(struct node *n, struct peer *peer)
+void node_end_succession(struct node *n, struct peer *peer)
 {
         if (peer->record.successor == 0)
                 return;
@@ -402,7 +401,7 @@ static int hear_classic(struct node *n, enum dialect dialect, const struct endpo
         }
 
         *ret = peer;
-        end_succession(n, peer);
+        node_end_succession(n, peer);
         was_classic = peer->record.heard_classic;
         if (take_announce(&peer->record, dialect, a))
                 peer_touch(&n->peers, peer);
@@ -458,7 +457,7 @@ struct peer *node_peer_at(const struct node *n, const struct endpoint *remote)
 
         for (struct peer *i = peers_next_at(&n->peers, remote, NULL); i;
                 i = peers_next_at(&n->peers, remote, i))
-                if (!peer_is_native(i) &&
+                if (!peer_is_native(i) && !peer_is_third(i) &&
                         (!last || i->neighbour.heard_usec > last->neighbour.heard_usec))
                         last = i;
         return last;
@@ -490,7 +489,7 @@ int node_hear_from(struct node *n, const struct endpoint *remote, const char *hi
         }
 
         *ret = peer;
-        end_succession(n, peer);
+        node_end_succession(n, peer);
         /* He can be reached, so what rests need not. */
         outbox_awake(&peer->outbox);
         r = heard(n, peer, now);

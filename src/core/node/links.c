@@ -47,7 +47,9 @@ void node_forget_link(struct node *n, struct link *link)
 {
         table_remove(&n->links_by_number, &link->by_number);
         list_remove(&link->list);
+        n->has_third_gone = n->has_third_gone || link->is_third;
         session_free(link->session);
+        third_free(link->third);
         free(link);
 }
 
@@ -68,8 +70,10 @@ int node_close_link(struct node *n, uint64_t number, enum close_how how)
         return node_emit_close(n, number, how);
 }
 
-int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret)
+static int dial(struct node *n, struct peer *peer, const struct endpoint *to, bool is_third,
+        struct link **ret)
 {
+        struct effect e = { .type = EFFECT_DIAL, .dial = { .to = *to, .resets = is_third } };
         struct link *link;
         int r;
 
@@ -77,9 +81,20 @@ int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, stru
         r = link_add(n, n->link_last, to, peer, &link);
         if (r < 0)
                 return r;
+        link->is_third = is_third;
+        e.dial.link = link->number;
         *ret = link;
-        return agenda_add_effect(&n->agenda, &(struct effect){ .type = EFFECT_DIAL,
-                                                     .dial = { .link = link->number, .to = *to } });
+        return agenda_add_effect(&n->agenda, &e);
+}
+
+int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret)
+{
+        return dial(n, peer, to, false, ret);
+}
+
+int node_dial_third(struct node *n, const struct endpoint *to, struct link **ret)
+{
+        return dial(n, NULL, to, true, ret);
 }
 
 /* All who are known at this address are classic and blocked. A native one is known by what it
@@ -117,24 +132,31 @@ static size_t count_at(const struct node *n, const struct endpoint *remote,
         return count;
 }
 
-static size_t count_strangers(const struct node *n)
+/* Nodes of the third dialect stay: they have a part of the places only, so that others find one. */
+static bool is_third_stranger(const struct link *link)
+{
+        return link->is_third && is_stranger(link);
+}
+
+static size_t count_all(const struct node *n, bool (*is_counted)(const struct link *link))
 {
         size_t count = 0;
 
         list_for_each (i, &n->links)
-                count += is_stranger(container_of(i, struct link, list));
+                count += is_counted(container_of(i, struct link, list));
         return count;
 }
 
-/* The oldest stranger's link of the address that has most of them. */
-static struct link *noisiest(const struct node *n, size_t *ret_count)
+/* Of those that are counted the oldest link of the address that has most of them. */
+static struct link *noisiest(
+        const struct node *n, bool (*is_counted)(const struct link *link), size_t *ret_count)
 {
         struct link *found = NULL;
         size_t most = 0;
 
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
-                size_t count = is_stranger(link) ? count_at(n, &link->remote, is_stranger) : 0;
+                size_t count = is_counted(link) ? count_at(n, &link->remote, is_counted) : 0;
 
                 if (count > most) {
                         most = count;
@@ -161,21 +183,61 @@ int node_warn_of_links(struct node *n, const struct endpoint *remote, struct now
         return node_warn(n, "Limit", "", sentence);
 }
 
-/* 0: there is room now, 1: the newcomer is turned away. */
-static int make_room(struct node *n, const struct endpoint *from)
+/* 0: there is room now among those that are counted, 1: the newcomer is turned away. */
+static int make_room_among(struct node *n, const struct endpoint *from,
+        bool (*is_counted)(const struct link *link), size_t n_max)
 {
-        size_t n_here = count_at(n, from, is_stranger), n_noisiest;
+        size_t n_here = count_at(n, from, is_counted), n_noisiest;
         struct link *link;
+
+        if (count_all(n, is_counted) < n_max)
+                return 0;
+        link = noisiest(n, is_counted, &n_noisiest);
+        if (!link || n_here + 1 >= n_noisiest)
+                return 1;
+        return node_close_link(n, link->number, CLOSE_NOW);
+}
+
+static int make_room(struct node *n, const struct endpoint *from, bool is_third)
+{
+        size_t n_max = n->options.links_strange_max;
+        int r = 0;
 
         if (count_at(n, from, is_accepted) >= n->options.links_per_address_max ||
                 n->links_by_number.n >= n->options.links_max)
                 return 1;
-        if (count_strangers(n) < n->options.links_strange_max)
-                return 0;
-        link = noisiest(n, &n_noisiest);
-        if (!link || n_here + 1 >= n_noisiest)
-                return 1;
-        return node_close_link(n, link->number, CLOSE_NOW);
+        if (is_third)
+                r = make_room_among(n, from, is_third_stranger, MAX(n_max / 2, (size_t)1));
+        return r == 0 ? make_room_among(n, from, is_stranger, n_max) : r;
+}
+
+int node_admit(struct node *n, uint64_t number, const struct endpoint *from, bool is_third,
+        struct now now, struct link **ret)
+{
+        int r;
+
+        assert(number % 2 == 0);
+
+        if (is_blocked_address(n, from)) {
+                r = node_emit_close(n, number, CLOSE_NOW);
+                return r < 0 ? r : 1;
+        }
+        r = make_room(n, from, is_third);
+        if (r < 0)
+                return r;
+        if (r > 0) {
+                r = node_emit_close(n, number, CLOSE_NOW);
+                if (r == 0)
+                        r = node_warn_of_links(n, from, now);
+                return r < 0 ? r : 1;
+        }
+
+        r = link_add(n, number, from, NULL, ret);
+        if (r < 0)
+                return r;
+        (*ret)->begin_usec = now.mono_usec;
+        (*ret)->is_third = is_third;
+        return 0;
 }
 
 int node_accepted(struct node *n, uint64_t number, const struct endpoint *from, struct now now)
@@ -185,22 +247,9 @@ int node_accepted(struct node *n, uint64_t number, const struct endpoint *from, 
         struct link *link;
         int r;
 
-        assert(number % 2 == 0);
-
-        if (is_blocked_address(n, from))
-                return node_emit_close(n, number, CLOSE_NOW);
-        r = make_room(n, from);
-        if (r < 0)
-                return r;
-        if (r > 0) {
-                r = node_emit_close(n, number, CLOSE_NOW);
-                return r < 0 ? r : node_warn_of_links(n, from, now);
-        }
-
-        r = link_add(n, number, from, NULL, &link);
-        if (r < 0)
-                return r;
-        link->begin_usec = now.mono_usec;
+        r = node_admit(n, number, from, false, now, &link);
+        if (r != 0)
+                return r < 0 ? r : 0;
         link->is_undecided = n->options.identity;
         peer = node_peer_at(n, from);
         if (peer)
@@ -220,6 +269,8 @@ int node_connected(struct node *n, uint64_t number, struct now now)
                 return 0;
         if (link->is_native)
                 return node_native_connected(n, link, now);
+        if (link->is_third)
+                return node_third_connected(n, link, now);
         r = node_delivery_connected(n, link, now);
         return r < 0 ? r : node_drain_legacy(n, now);
 }
@@ -286,6 +337,8 @@ int node_received(struct node *n, uint64_t number, const void *data, size_t size
                 return 0;
         if (link->is_undecided)
                 return receive_first(n, link, data, size, now);
+        if (link->is_third)
+                return node_third_received(n, link, data, size, now);
         return link->session ? node_native_received(n, link, data, size, now)
                              : receive_classic(n, number, data, size, now);
 }
@@ -299,6 +352,8 @@ int node_ended(struct node *n, uint64_t number, struct now now)
                 return 0;
         if (link->session)
                 return node_native_ended(n, link, now);
+        if (link->is_third)
+                return node_third_closed(n, link, LINK_RESET, now);
         if (link->is_undecided && link->head_size > 0) {
                 link->is_undecided = false;
                 r = receive_classic(n, number, link->head, link->head_size, now);
@@ -329,6 +384,8 @@ int node_closed(struct node *n, uint64_t number, enum link_end how, struct now n
                 return 0;
         if (link->is_native || link->session)
                 return node_native_closed(n, link, how, now);
+        if (link->is_third)
+                return node_third_closed(n, link, how, now);
         if (link->peer && how == LINK_RESET && node_is_talking(link)) {
                 r = hear_the_end(n, link, now);
                 link = node_link(n, number);

@@ -7,6 +7,7 @@
  *     hear.c      announcements, ours and others'; presence
  *     links.c     connections: who may have one, and which protocol is spoken there
  *     classic.c   what the classic engine makes of them
+ *     third.c     connections of the third dialect, which stay
  *     seek.c      native peers: where they are looked for
  *     native.c    sessions with them: begun, used, ended
  *     proof.c     who has proven who he is in one, and what it is for
@@ -30,12 +31,14 @@
 #include "core/crypto/x25519.h"
 #include "core/delivery/stream.h"
 #include "core/legacy/legacy.h"
+#include "core/legacy/third.h"
 #include "core/node/agenda.h"
 #include "core/node/node.h"
 #include "core/node/peer.h"
 #include "core/session/session.h"
 
 #define UNICAST_PEERS_MAX 256 /* as many as the configuration takes */
+#define THIRD_PLACES_MAX 16   /* likewise */
 #define INTERFACES_MAX 64
 #define CLASSIC_PORT 6000
 #define SECOND_PORT 6004
@@ -89,6 +92,21 @@ struct link {
         bool has_learned; /* memory is news */
         bool is_closed;   /* its result is still to come, then it goes */
         bool is_gone;     /* the same, and the world has closed it */
+
+        /* third dialect */
+        bool is_third;
+        struct third *third;    /* NULL while it is dialled */
+        uint64_t third_peer;    /* number of who is there, or is looked for there; 0: not known */
+        uint64_t word;          /* the last one given with EFFECT_SEND */
+        struct ratelimit texts; /* that come on it */
+};
+
+/* Where a node of the third dialect is that a connection is kept to. */
+struct third_place {
+        struct endpoint endpoint;
+        uint64_t link; /* dialled, 0: none */
+        usec_t begin_usec, retry_usec;
+        unsigned n_failures;
 };
 
 enum delivery_state {
@@ -218,6 +236,9 @@ struct node {
         struct agenda agenda;
         struct legacy *legacy;
 
+        struct third_place third_places[THIRD_PLACES_MAX];
+        bool has_third_gone; /* in this turn a link of the third dialect went */
+
         struct table links_by_number;
         struct list links;
         uint64_t link_last; /* odd */
@@ -260,6 +281,8 @@ struct peer *node_peer_at(const struct node *n, const struct endpoint *remote);
 int node_add_peer(struct node *n, struct peer_record *record, struct now now, struct peer **ret);
 /* He is here: online. Delivers nothing yet. */
 int node_hear(struct node *n, struct peer *peer, struct now now);
+/* It lives, so it did not become somebody else. */
+void node_end_succession(struct node *n, struct peer *peer);
 /* He calls himself otherwise now. */
 int node_rename(struct node *n, struct peer *peer, const char *name);
 int node_save_heard(struct node *n, struct now now);
@@ -267,6 +290,8 @@ int node_emit_peer(struct node *n, struct peer *peer);
 
 /* links.c */
 int node_dial(struct node *n, struct peer *peer, const struct endpoint *to, struct link **ret);
+/* The same in the third dialect. */
+int node_dial_third(struct node *n, const struct endpoint *to, struct link **ret);
 /* The world closes it, and the node has forgotten it. */
 int node_close_link(struct node *n, uint64_t number, enum close_how how);
 /* It is gone, or closed already. */
@@ -275,8 +300,37 @@ int node_emit_close(struct node *n, uint64_t number, enum close_how how);
 struct link *node_link(const struct node *n, uint64_t number);
 int node_warn_of_links(struct node *n, const struct endpoint *remote, struct now now);
 
+/* A connection came in, and has a place; outcome 1: it was turned away. */
+int node_admit(struct node *n, uint64_t number, const struct endpoint *from, bool is_third,
+        struct now now, struct link **ret);
+
 /* classic.c */
 int node_drain_legacy(struct node *n, struct now now);
+/* A text came from @peer, who was heard thereby: into the history. */
+int node_take_text(struct node *n, struct peer *peer, enum security security, const void *text,
+        size_t size, struct now now);
+/* Something came from there that cannot be read. */
+int node_warn_unreadable(
+        struct node *n, const struct peer *peer, const char *sentence, struct now now);
+
+/* third.c */
+void node_third_init(struct node *n, struct now now);
+int node_third_connected(struct node *n, struct link *link, struct now now);
+int node_third_received(
+        struct node *n, struct link *link, const void *data, size_t size, struct now now);
+int node_third_closed(struct node *n, struct link *link, enum link_end how, struct now now);
+int node_third_advance(struct node *n, struct now now);
+usec_t node_third_deadline(const struct node *n);
+/* Who has lost his last connection is no longer held online, and what was under way there goes
+ * again. */
+int node_third_end_turn(struct node *n, struct now now);
+/* Does @q go to @peer in the third dialect? */
+bool node_third_is_way(const struct node *n, const struct peer *peer, const struct queued *q);
+/* The loaded message of its delivery goes on the connection that there is, or on a new one. Outcome
+ * 1: it cannot go now. */
+int node_third_deliver(struct node *n, struct peer *peer, struct now now);
+/* All connections with it end. */
+int node_third_hang_up(struct node *n, const struct peer *peer);
 
 /* seek.c */
 /* peer->native, made when there is none. 0 or -ENOMEM. */

@@ -80,6 +80,7 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         if (n->options.n_peers > 0)
                 memcpy(n->unicast, options->peers, n->options.n_peers * sizeof n->unicast[0]);
         n->options.peers = n->unicast;
+        node_third_init(n, now);
 
         agenda_init(&n->agenda);
         list_init(&n->links);
@@ -230,6 +231,8 @@ int node_advance(struct node *n, struct now now)
         if (r == 0)
                 r = node_native_advance(n, now);
         if (r == 0)
+                r = node_third_advance(n, now);
+        if (r == 0)
                 r = node_ring_advance(n, now);
         if (r < 0)
                 return r;
@@ -246,6 +249,7 @@ usec_t node_deadline(const struct node *n)
 
         deadline_usec = usec_min(deadline_usec, legacy_deadline(n->legacy));
         deadline_usec = usec_min(deadline_usec, node_native_deadline(n));
+        deadline_usec = usec_min(deadline_usec, node_third_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_ring_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
@@ -283,6 +287,8 @@ int node_end_turn(struct node *n, struct now now)
 {
         int r = node_ring_end_turn(n, now);
 
+        if (r == 0)
+                r = node_third_end_turn(n, now);
         if (r == 0)
                 r = node_streams_end_turn(n);
         if (r < 0)

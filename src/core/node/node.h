@@ -37,12 +37,15 @@ struct node_options {
         const char *username;            /* valid by username_is_valid() */
         const struct identity *identity; /* NULL: nothing but the classic dialects is spoken */
         struct random *random;
-        uint16_t port;         /* TCP port that we announce and that unknown peers are dialled at */
-        bool announce;         /* be seen at all */
-        bool compat;           /* members that some old listeners insist on */
-        bool second;           /* speak the second dialect */
-        bool ring;             /* take part in the ring; without an identity nobody does */
-        size_t ring_links_max; /* sessions that are kept for the ring alone */
+        uint16_t port;       /* TCP port that we announce and that unknown peers are dialled at */
+        bool announce;       /* be seen at all */
+        bool compat;         /* members that some old listeners insist on */
+        bool second;         /* speak the second dialect */
+        uint16_t third_port; /* where we are called in the third dialect; 0: it is not spoken */
+        const struct endpoint *third_peers; /* with whom a connection of it is kept */
+        size_t n_third_peers;
+        bool ring;                    /* take part in the ring; without an identity nobody does */
+        size_t ring_links_max;        /* sessions that are kept for the ring alone */
         const struct endpoint *peers; /* announced to by unicast; port as given */
         size_t n_peers;
         size_t peers_max; /* limits, design defaults when 0 */
@@ -88,10 +91,14 @@ int node_datagram(struct node *n, enum dialect dialect, const struct endpoint *f
         const void *data, size_t size, struct now now);
 /* @link is even and new. The node may close it by an effect. */
 int node_accepted(struct node *n, uint64_t link, const struct endpoint *from, struct now now);
+/* The same, at the port of the third dialect. */
+int node_third_accepted(struct node *n, uint64_t link, const struct endpoint *from, struct now now);
 int node_connected(struct node *n, uint64_t link, struct now now);
 int node_received(struct node *n, uint64_t link, const void *data, size_t size, struct now now);
 /* The other side shut down writing; the link still lives. */
 int node_ended(struct node *n, uint64_t link, struct now now);
+/* Answers EFFECT_SEND with a word: the other kernel has everything that was to be written. */
+int node_taken(struct node *n, uint64_t link, uint64_t word, struct now now);
 /* The link is gone, and its number with it. */
 int node_closed(struct node *n, uint64_t link, enum link_end how, struct now now);
 /* Answers EFFECT_LOAD, in the order of asking; @text NULL: the store no longer has it. @time_usec:

@@ -176,7 +176,15 @@ static bool is_traceless(const struct peer *peer)
 {
         return !peer->record.has_history && !peer->record.blocked && !peer_is_contact(peer) &&
                peer->record.muted_until_usec == 0 && peer->outbox.n == 0 && !peer->delivery &&
-               !peer->native;
+               !peer->native && !peer->neighbour.is_held;
+}
+
+bool peers_drop(struct peers *p, struct peer *peer)
+{
+        if (!is_traceless(peer))
+                return false;
+        peer_free(p, peer);
+        return true;
 }
 
 /* The one of both who may go, and who was heard less lately; or NULL. */
@@ -458,7 +466,8 @@ enum security peer_security(const struct peer *peer)
                         return SECURITY_UNPROVEN;
                 return record->is_verified ? SECURITY_VERIFIED : SECURITY_ENCRYPTED;
         }
-        if (record->memory.no_key || (!record->heard_classic && record->second_port != 0))
+        if (record->memory.no_key || peer_is_third(peer) ||
+                (!record->heard_classic && record->second_port != 0))
                 return SECURITY_PLAIN;
         return SECURITY_LEGACY;
 }

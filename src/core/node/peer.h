@@ -65,6 +65,8 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
  * @even_present also one who is here. 0 and its number, or -ENOBUFS. */
 int peers_evict(struct peers *p, const struct peer_record *newcomer, bool even_present,
         uint64_t *ret_number);
+/* Forgets @peer, if nothing would be lost with it. */
+bool peers_drop(struct peers *p, struct peer *peer);
 /* Gives @peer another name: a classic one none that another classic peer of its address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
 /* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
@@ -117,6 +119,15 @@ static inline bool peer_is_present(const struct peer *peer)
 static inline bool peer_is_native(const struct peer *peer)
 {
         return peer->record.id[0];
+}
+
+/* Met in the third dialect alone. */
+static inline bool peer_is_third(const struct peer *peer)
+{
+        const struct peer_record *record = &peer->record;
+
+        return record->memory.third_tag != 0 && !record->id[0] && !record->heard_classic &&
+               record->second_port == 0;
 }
 
 static inline bool peer_is_contact(const struct peer *peer)
