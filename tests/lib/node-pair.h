@@ -113,7 +113,7 @@ struct net {
         struct bytes capture; /* of connections */
         bool is_deaf;         /* announcements are lost */
         bool has_ring;
-        bool is_busy;         /* somebody was told something in this round */
+        bool is_busy; /* somebody was told something in this round */
 };
 
 /*

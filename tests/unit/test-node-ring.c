@@ -1,88 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whole nodes in the ring: how they come together, who is found, what is said over it */
-#include "unit/node-native-fixture.h"
-
-#define SETTLE_USEC USEC_PER_MINUTE
-
-static const char *const names[] = { "Ana", "Bob", "Cem", "Dan", "Eva", "Fay", "Gus", "Hal" };
-
-/* @n machines, from @first on, on a network of their own. */
-static void add_lan(int lan, int first, int n)
-{
-        for (int i = first; i < first + n; i++)
-                net_add_at(&net, lan, i, names[i], (unsigned)i + 1, true);
-}
-
-static void set_up(void)
-{
-        net_init(&net);
-        net.has_ring = true;
-}
-
-static struct machine *machine(int i)
-{
-        return &net.machines[i];
-}
-
-static struct ring_status status(int i)
-{
-        struct ring_status s;
-
-        node_ring_status(machine(i)->node, &s);
-        return s;
-}
-
-/* From the first of @n machines on, each knows the others behind it in order, as one circle. */
-static void assert_one_ring(int first, int n)
-{
-        for (int i = first; i < first + n; i++) {
-                struct ring_status s = status(i);
-                const struct ring_id *last = &s.position;
-
-                ASSERT_EQ(s.chord.state, CHORD_MEMBER);
-                ASSERT_EQ(s.chord.successors.n, n - 1);
-                for (int k = 0; k < n - 1; k++) {
-                        ASSERT_TRUE(
-                                ring_between(last, &s.chord.successors.peers[k].id, &s.position));
-                        last = &s.chord.successors.peers[k].id;
-                }
-        }
-}
-
-static struct endpoint place(int i)
-{
-        return machine(i)->address;
-}
-
-static void join(int i, int through)
-{
-        struct endpoint e = place(through);
-        size_t n = machine(i)->n_answers;
-
-        ASSERT_OK(node_ring_join(machine(i)->node, 7, "there", &e, 1, net.now, NULL));
-        net_pass(&net, USEC_PER_SEC);
-        ASSERT_EQ(machine(i)->n_answers, n + 1);
-        ASSERT_EQ(machine(i)->answer.type, EFFECT_JOINED);
-        ASSERT_EQ(machine(i)->answer.joined.call, 7);
-}
-
-static const char *word(int i)
-{
-        static char text[64];
-
-        snprintf(text, sizeof text, "%s#%.8s", names[i], machine(i)->identity.id);
-        return text;
-}
-
-static const struct effect *find(int i, const char *what)
-{
-        size_t n = machine(i)->n_answers;
-
-        ASSERT_OK(node_ring_find(machine(i)->node, 8, what, net.now, NULL));
-        net_pass(&net, 30 * USEC_PER_SEC);
-        ASSERT_EQ(machine(i)->n_answers, n + 1);
-        return &machine(i)->answer;
-}
+#include "unit/node-ring-fixture.h"
 
 static void assert_found(int by, int whom)
 {
@@ -134,20 +52,6 @@ TEST(nobody_is_published_who_has_not_joined)
         net_pass(&net, SETTLE_USEC);
         assert_not_found(0, 1);
         net_done(&net);
-}
-
-/* Two networks: Ana, Bob and Cem here; Dan, Eva and Fay there. Dan joins through Ana. */
-static void two_networks(void)
-{
-        set_up();
-        add_lan(0, 0, 3);
-        add_lan(1, 3, 3);
-        net_pass(&net, SETTLE_USEC);
-        assert_one_ring(0, 3);
-        assert_one_ring(3, 3);
-        join(3, 0);
-        net_pass(&net, 2 * SETTLE_USEC);
-        assert_one_ring(0, 6);
 }
 
 TEST(two_rings_become_one)

@@ -295,19 +295,24 @@ static int take_effect(
         return 0;
 }
 
-/* What an effect causes may end this session, or another one. */
+/* What an effect causes may end this session, or another one. Whatever is said or closed in this
+ * one meanwhile comes out here, behind what the effect still has in hand. */
 static int drain(struct node *n, uint64_t number, struct now now)
 {
+        struct link *link = node_link(n, number);
         struct session_effect e;
-        struct link *link;
-        int r;
+        int r = 0;
 
-        while ((link = node_link(n, number)) && session_next_effect(link->session, &e)) {
+        if (!link || link->is_drained)
+                return 0;
+        while (r >= 0 && link && session_next_effect(link->session, &e)) {
+                link->is_drained = true;
                 r = take_effect(n, link, &e, now);
-                if (r < 0)
-                        return r;
+                link = node_link(n, number);
+                if (link)
+                        link->is_drained = false;
         }
-        return 0;
+        return r < 0 ? r : 0;
 }
 
 /*

@@ -86,6 +86,7 @@ struct link {
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
         const char *end_word; /* why we ended the session; NULL: we did not */
+        bool is_drained;      /* an effect of the session is being taken */
 
         /* classic */
         struct legacy_memory memory;
@@ -519,7 +520,7 @@ void node_ring_links_done(struct node *n);
 /* Says it in whatever session there is, or dials. */
 int node_ring_send(
         struct node *n, const struct chord_peer *to, const void *data, size_t size, struct now now);
-/* A session that is for the ring alone is proven. */
+/* A session that is for the ring alone is proven. Outcome 1: it is not the one from now on. */
 int node_ring_take(
         struct node *n, struct link *link, const struct introduction *who, struct now now);
 /* The session with this id is one with a user now, or was: @ret_claim and its link are handed over.

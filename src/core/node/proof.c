@@ -243,7 +243,9 @@ int node_native_proven(
                 return r;
         if (!peer && n->ring.engine && is_for_ring(link, who)) {
                 r = node_ring_take(n, link, who, now);
-                return r < 0 ? r : meet(n, link->number, now);
+                if (r == 0)
+                        r = meet(n, link->number, now);
+                return r < 0 ? r : 0;
         }
         return take_user(n, link, who, now);
 }

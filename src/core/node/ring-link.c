@@ -267,15 +267,17 @@ int node_ring_take(
         if (!claim.is_ours)
                 peer.endpoint.port = who->port ?: ENDPOINT_PORT_DEFAULT;
         r = node_native_is_one_too_many(n, link, NULL) ? 1 : get(n, who->id, &peer, &node);
+        if (r > 0)
+                r = node_native_close(n, link, "no-room", GOODBYE_OTHER, now) ?: 1;
         if (r != 0)
-                return r < 0 ? r : node_native_close(n, link, "no-room", GOODBYE_OTHER, now);
+                return r;
 
         link->is_proven = true;
         if (node->dial_link == link->number)
                 node->dial_link = 0;
         if (node->link != 0 && !session_replaces(&claim, &node->claim, n->id, who->id)) {
                 link->ring_node = NULL;
-                return node_native_retire(n, link, false, now);
+                return node_native_retire(n, link, false, now) ?: 1;
         }
         return settle_in(n, node, link, &claim, now);
 }
