@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "cli/format.h"
+#include "cli/json.h"
 
 #define LIST_SIZE_MAX 4096
 
@@ -141,4 +142,26 @@ int dictionary_print(struct cli *cli, struct json_object *o, const struct dictio
                 return r;
         columns_print(columns, stdout, cli->colour);
         return 0;
+}
+
+int dictionary_show(struct cli *cli, struct sd_bus_message *m,
+        const struct dictionary_label *labels, size_t n_labels,
+        int (*arrange)(struct json_object *o))
+{
+        struct json_object *o;
+        int r;
+
+        r = json_read_dictionary(m, &o);
+        if (r < 0)
+                return cli_error_errno(r, "cannot read the answer of the service");
+        if (cli->json)
+                r = cli_print_json(json_line(o));
+        else {
+                r = arrange ? arrange(o) : 0;
+                if (r >= 0)
+                        r = dictionary_print(cli, o, labels, n_labels);
+                r = r < 0 ? cli_error_errno(r, "cannot show it") : EXIT_DONE;
+        }
+        json_object_put(o);
+        return r;
 }

@@ -149,7 +149,6 @@ int run_ring(struct cli *cli, const struct arguments *a)
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *m = NULL;
-        struct json_object *status;
         struct bus_client *client;
         int r;
 
@@ -158,16 +157,5 @@ int run_ring(struct cli *cli, const struct arguments *a)
                 return r;
         if (bus_client_ring_status(client, &m) < 0)
                 return cli_call_failed(client);
-        r = json_read_dictionary(m, &status);
-        if (r < 0)
-                return cli_error_errno(r, "cannot read the answer of the service");
-
-        if (cli->json)
-                r = cli_print_json(json_line(status));
-        else {
-                r = dictionary_print(cli, status, labels, ELEMENTSOF(labels));
-                r = r < 0 ? cli_error_errno(r, "cannot show the ring") : EXIT_DONE;
-        }
-        json_object_put(status);
-        return r;
+        return dictionary_show(cli, m, labels, ELEMENTSOF(labels), NULL);
 }

@@ -85,7 +85,6 @@ int run_status(struct cli *cli, const struct arguments *a)
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *m = NULL;
-        struct json_object *status;
         struct bus_client *client;
         int r;
 
@@ -94,20 +93,7 @@ int run_status(struct cli *cli, const struct arguments *a)
                 return r;
         if (bus_client_status(client, &m) < 0)
                 return cli_call_failed(client);
-        r = json_read_dictionary(m, &status);
-        if (r < 0)
-                return cli_error_errno(r, "cannot read the answer of the service");
-
-        if (cli->json)
-                r = cli_print_json(json_line(status));
-        else {
-                r = unite_ring(status);
-                if (r >= 0)
-                        r = dictionary_print(cli, status, labels, ELEMENTSOF(labels));
-                r = r < 0 ? cli_error_errno(r, "cannot show the status") : EXIT_DONE;
-        }
-        json_object_put(status);
-        return r;
+        return dictionary_show(cli, m, labels, ELEMENTSOF(labels), unite_ring);
 }
 
 int run_doctor(struct cli *cli, const struct arguments *a)

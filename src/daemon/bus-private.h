@@ -191,6 +191,13 @@ bool bus_identity_is_asked_by(const struct caller *c);
 
 /* bus-status.c */
 int bus_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error);
+/* One entry of an a{sv}: 0 or more, or -errno. */
+int bus_append_text(sd_bus_message *reply, const char *key, const char *value);
+int bus_append_number(sd_bus_message *reply, const char *key, uint64_t value);
+int bus_append_count(sd_bus_message *reply, const char *key, size_t value);
+/* Answers @call by an a{sv} whose entries @append adds. */
+typedef int (*append_fn)(sd_bus_message *reply, struct manager *m);
+int bus_answer_dictionary(sd_bus_message *call, struct manager *m, append_fn append);
 int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* bus-signal.c */

@@ -241,21 +241,6 @@ void bus_answer_found(struct bus *b, uint64_t number, const struct found_user *u
 /*
  * GetStatus
  */
-static int append_text(sd_bus_message *reply, const char *key, const char *value)
-{
-        return sd_bus_message_append(reply, "{sv}", key, "s", value);
-}
-
-static int append_count(sd_bus_message *reply, const char *key, size_t value)
-{
-        return sd_bus_message_append(reply, "{sv}", key, "u", (uint32_t)value);
-}
-
-static int append_total(sd_bus_message *reply, const char *key, uint64_t value)
-{
-        return sd_bus_message_append(reply, "{sv}", key, "t", value);
-}
-
 static int append_list(
         sd_bus_message *reply, const char *key, const struct chord_peer *peers, size_t n)
 {
@@ -288,7 +273,7 @@ static int append_neighbours(sd_bus_message *reply, const struct ring_status *s)
 
         r = append_list(reply, "successors", s->chord.successors.peers, n_successors(s));
         if (r >= 0)
-                r = append_text(reply, "predecessor", format_predecessor(s, text));
+                r = bus_append_text(reply, "predecessor", format_predecessor(s, text));
         return r < 0 ? r
                      : append_list(reply, "fingers", s->chord.fingers,
                                s->is_there ? s->chord.n_fingers : 0);
@@ -298,20 +283,20 @@ static int append_counts(sd_bus_message *reply, const struct ring_status *s, str
 {
         int r;
 
-        r = append_total(reply, "members", bus_ring_members(s));
+        r = bus_append_number(reply, "members", bus_ring_members(s));
         if (r >= 0)
-                r = append_total(reply, "last-repair", repaired_usec(&s->chord, now));
+                r = bus_append_number(reply, "last-repair", repaired_usec(&s->chord, now));
         if (r >= 0)
-                r = append_total(reply, "round-usec", s->chord.round_usec);
+                r = bus_append_number(reply, "round-usec", s->chord.round_usec);
         if (r >= 0)
-                r = append_count(reply, "records", s->chord.n_records);
+                r = bus_append_count(reply, "records", s->chord.n_records);
         if (r >= 0)
-                r = append_count(reply, "published", s->chord.n_published);
+                r = bus_append_count(reply, "published", s->chord.n_published);
         if (r >= 0)
-                r = append_count(reply, "sessions", s->n_sessions);
+                r = bus_append_count(reply, "sessions", s->n_sessions);
         if (r >= 0)
-                r = append_total(reply, "found", s->n_found);
-        return r < 0 ? r : append_total(reply, "missed", s->n_missed);
+                r = bus_append_number(reply, "found", s->n_found);
+        return r < 0 ? r : bus_append_number(reply, "missed", s->n_missed);
 }
 
 static int append_status(sd_bus_message *reply, struct manager *m)
@@ -321,13 +306,13 @@ static int append_status(sd_bus_message *reply, struct manager *m)
         int r;
 
         node_ring_status(m->node, &s);
-        r = append_text(reply, "state", bus_ring_state(&s));
+        r = bus_append_text(reply, "state", bus_ring_state(&s));
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}", "joined", "b", s.is_there && s.is_joined);
         if (r >= 0)
-                r = append_text(reply, "position", format_position(m, position));
+                r = bus_append_text(reply, "position", format_position(m, position));
         if (r >= 0)
-                r = append_text(reply, "endpoint",
+                r = bus_append_text(reply, "endpoint",
                         s.endpoint.family == ENDPOINT_NONE ? ""
                                                            : endpoint_format(&s.endpoint, address));
         if (r >= 0)
@@ -337,19 +322,7 @@ static int append_status(sd_bus_message *reply, struct manager *m)
 
 static int get_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *reply = NULL;
-        struct bus *b = userdata;
-        int r;
-
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r >= 0)
-                r = append_status(reply, b->manager);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return bus_answer_dictionary(call, ((struct bus *)userdata)->manager, append_status);
 }
 
 /*

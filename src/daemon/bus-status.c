@@ -16,19 +16,35 @@
 /*
  * Status
  */
-static int append_text(sd_bus_message *reply, const char *key, const char *value)
+int bus_append_text(sd_bus_message *reply, const char *key, const char *value)
 {
         return sd_bus_message_append(reply, "{sv}", key, "s", value);
 }
 
-static int append_number(sd_bus_message *reply, const char *key, uint64_t value)
+int bus_append_number(sd_bus_message *reply, const char *key, uint64_t value)
 {
         return sd_bus_message_append(reply, "{sv}", key, "t", value);
 }
 
-static int append_count(sd_bus_message *reply, const char *key, size_t value)
+int bus_append_count(sd_bus_message *reply, const char *key, size_t value)
 {
         return sd_bus_message_append(reply, "{sv}", key, "u", (uint32_t)value);
+}
+
+int bus_answer_dictionary(sd_bus_message *call, struct manager *m, append_fn append)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = append(reply, m);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 static enum config_keep keep_in_force(const struct manager *m)
@@ -50,7 +66,7 @@ static int append_own_word(sd_bus_message *reply, const struct manager *m)
         char word[USERNAME_SIZE_MAX + 1 + ID_STRING_SIZE];
 
         (void)snprintf(word, sizeof word, "%s#%.8s", node_username(m->node), m->memory.identity.id);
-        return append_text(reply, "word", word);
+        return bus_append_text(reply, "word", word);
 }
 
 static int append_sockets(sd_bus_message *reply, const struct manager *m)
@@ -69,7 +85,7 @@ static int append_sockets(sd_bus_message *reply, const struct manager *m)
         if (m->datagrams.ipv6.fd >= 0)
                 (void)snprintf(text + used, sizeof text - used, ", UDP %u (IPv6)",
                         datagrams_port(DIALECT_CLASSIC));
-        return append_text(reply, "sockets", text);
+        return bus_append_text(reply, "sockets", text);
 }
 
 static int append_ring(sd_bus_message *reply, const struct manager *m)
@@ -78,9 +94,9 @@ static int append_ring(sd_bus_message *reply, const struct manager *m)
         int r;
 
         node_ring_status(m->node, &ring);
-        r = append_text(reply, "ring-state", bus_ring_state(&ring));
+        r = bus_append_text(reply, "ring-state", bus_ring_state(&ring));
         if (r >= 0)
-                r = append_number(reply, "ring-members", bus_ring_members(&ring));
+                r = bus_append_number(reply, "ring-members", bus_ring_members(&ring));
         return r < 0 ? r
                      : sd_bus_message_append(
                                reply, "{sv}", "ring-joined", "b", ring.is_there && ring.is_joined);
@@ -155,38 +171,38 @@ static int append_status(sd_bus_message *reply, struct manager *m)
 
         r = node_list_users(m->node, manager_now(m), &users, &n_users);
         if (r >= 0)
-                r = append_text(reply, "username", node_username(m->node));
+                r = bus_append_text(reply, "username", node_username(m->node));
         if (r >= 0)
-                r = append_text(reply, "id", memory->identity.id);
+                r = bus_append_text(reply, "id", memory->identity.id);
         if (r >= 0)
                 r = append_own_word(reply, m);
         if (r >= 0)
-                r = append_text(reply, "version", P2PCHAT_VERSION);
+                r = bus_append_text(reply, "version", P2PCHAT_VERSION);
         if (r >= 0)
-                r = append_number(reply, "started", m->started_usec);
+                r = bus_append_number(reply, "started", m->started_usec);
         if (r >= 0)
-                r = append_count(reply, "users-online", node_users_online(m->node));
+                r = bus_append_count(reply, "users-online", node_users_online(m->node));
         if (r >= 0)
-                r = append_count(reply, "users-known", n_users);
+                r = bus_append_count(reply, "users-known", n_users);
         if (r >= 0)
-                r = append_count(reply, "messages-queued", node_messages_queued(m->node));
+                r = bus_append_count(reply, "messages-queued", node_messages_queued(m->node));
         if (r >= 0)
-                r = append_count(reply, "links", node_links(m->node));
+                r = bus_append_count(reply, "links", node_links(m->node));
         if (r >= 0)
-                r = append_count(reply, "sessions", node_sessions(m->node));
+                r = bus_append_count(reply, "sessions", node_sessions(m->node));
         if (r >= 0)
-                r = append_number(reply, "last-sequence", store_last_sequence(memory->store));
+                r = bus_append_number(reply, "last-sequence", store_last_sequence(memory->store));
         if (r >= 0)
-                r = append_text(reply, "keep", config_keep_word(keep_in_force(m)));
+                r = bus_append_text(reply, "keep", config_keep_word(keep_in_force(m)));
         if (r >= 0)
-                r = append_text(reply, "store", memory->database);
+                r = bus_append_text(reply, "store", memory->database);
         if (r >= 0)
-                r = append_text(reply, "log",
+                r = bus_append_text(reply, "log",
                         memory->keep == STORE_KEEP_NONE ? "off"
                         : trouble[0]                    ? trouble
                                                         : memory->log_path);
         if (r >= 0)
-                r = append_number(
+                r = bus_append_number(
                         reply, "journal-lost", m->journal ? journal_n_lost(m->journal) : 0);
         if (r >= 0)
                 r = append_sockets(reply, m);
@@ -197,19 +213,7 @@ static int append_status(sd_bus_message *reply, struct manager *m)
 
 int bus_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *reply = NULL;
-        struct bus *b = userdata;
-        int r;
-
-        r = sd_bus_message_new_method_return(call, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r >= 0)
-                r = append_status(reply, b->manager);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+        return bus_answer_dictionary(call, ((struct bus *)userdata)->manager, append_status);
 }
 
 /*
