@@ -81,4 +81,105 @@ TEST(a_full_house_turns_the_ring_away)
         net_done(&net);
 }
 
+static bool stands_at(int i, const struct endpoint *e)
+{
+        return endpoint_equal(&machine(i)->node->ring.endpoint, e);
+}
+
+/* What the asked one says of us in the stead of what it has seen. */
+static void lie_about(int of, int by, const struct endpoint *endpoint, bool is_asked)
+{
+        struct message m = { .type = FRAME_REACHED, .reached.endpoint = *endpoint };
+        struct ring *g = &machine(of)->node->ring;
+
+        if (is_asked) {
+                memcpy(g->asked_id, machine(by)->identity.id, sizeof g->asked_id);
+                g->answer_usec = usec_add(net.now.mono_usec, USEC_PER_SEC);
+        }
+        utter(by, of, &m);
+        net_run(&net);
+}
+
+TEST(nobody_says_where_we_are_but_who_was_asked_and_could_know)
+{
+        const struct endpoint lies[] = {
+                endpoint_ipv4(10, 0, 0, 1, 22),    /* another port */
+                endpoint_ipv4(10, 0, 0, 2, 6001),  /* Bob */
+                endpoint_ipv4(10, 0, 0, 4, 6001),  /* the liar itself */
+                endpoint_ipv4(127, 0, 0, 1, 6001), /* worth nothing elsewhere */
+        };
+        const struct endpoint router = endpoint_ipv4(10, 0, 0, 250, 6001);
+        struct endpoint own;
+
+        two_networks();
+        own = place(0);
+        for (size_t i = 0; i < ELEMENTSOF(lies); i++) {
+                lie_about(0, 3, &lies[i], false);
+                lie_about(0, 3, &lies[i], true);
+                ASSERT_TRUE(stands_at(0, &own));
+        }
+        lie_about(0, 3, &router, false);
+        ASSERT_TRUE(stands_at(0, &own));
+        lie_about(0, 3, &router, true);
+        ASSERT_TRUE(stands_at(0, &router));
+        net_done(&net);
+}
+
+/* Whoever asked for it once has his answer, and then no more. */
+TEST(who_was_asked_answers_once)
+{
+        const struct endpoint routers[] = { endpoint_ipv4(10, 0, 0, 250, 6001),
+                endpoint_ipv4(10, 0, 0, 251, 6001) };
+
+        two_networks();
+        lie_about(0, 3, &routers[0], true);
+        lie_about(0, 3, &routers[1], false);
+        ASSERT_TRUE(stands_at(0, &routers[0]));
+        net_done(&net);
+}
+
+TEST(one_who_does_not_answer_is_not_asked_again_and_again)
+{
+        struct node *n;
+        char first[ID_STRING_SIZE];
+
+        two_networks();
+        n = machine(0)->node;
+        ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        memcpy(first, n->ring.asked_id, sizeof first);
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        ASSERT_FALSE(streq(first, n->ring.asked_id));
+        /* And ever more seldom. */
+        for (int i = 0; i < 20; i++)
+                ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        ASSERT_GT(n->ring.ask_usec, usec_add(net.now.mono_usec, 10 * USEC_PER_MINUTE));
+        net_done(&net);
+}
+
+/* Ports of a machine, or of others behind its address, are not tried for it; and its own one not
+ * often. */
+TEST(dialling_back_is_no_scan)
+{
+        struct message m = { .type = FRAME_DIAL_BACK };
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned port = 1; port < 100; port++) {
+                m.dial_back.port = (uint16_t)port;
+                utter(3, 0, &m);
+        }
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_EQ(machine(0)->n_dials, n_dials);
+        m.dial_back.port = place(3).port;
+        for (unsigned i = 0; i < 100; i++)
+                utter(3, 0, &m);
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_GT(machine(0)->n_dials, n_dials);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 5);
+        ASSERT_TRUE(node_session_with(machine(0)->node, machine(3)->identity.id));
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

@@ -175,6 +175,28 @@ TEST(behind_a_router_that_lets_nobody_in)
         net_done(&net);
 }
 
+TEST(who_moves_behind_such_a_router_is_a_member_no_more)
+{
+        struct interface interface = { .index = 1 };
+        struct machine *hal;
+
+        set_up();
+        add_lan(0, 0, 3);
+        net_pass(&net, SETTLE_USEC);
+        hal = net_add_at(&net, 1, 7, "Hal", 8, true);
+        join(7, 0);
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(status(7).chord.state, CHORD_MEMBER);
+        hal->is_shut = true;
+        interface.address = hal->address = endpoint_ipv4(10, 0, 0, 77, ENDPOINT_PORT_DEFAULT);
+        ASSERT_OK(node_network(hal->node, &interface, 1, net.now));
+        net_pass(&net, 5 * USEC_PER_MINUTE);
+        ASSERT_EQ(status(7).chord.state, CHORD_CLIENT);
+        assert_one_ring(0, 3);
+        assert_found(0, 7);
+        net_done(&net);
+}
+
 TEST(a_contact_that_moved_is_found_where_it_is)
 {
         struct machine *cem, *dan;

@@ -83,6 +83,7 @@ struct link {
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
         const char *end_word; /* why we ended the session; NULL: we did not */
+        usec_t asked_usec;    /* when it was asked whether we can be reached; 0: never */
         bool is_drained;      /* an effect of the session is being taken */
 
         /* classic */
@@ -186,10 +187,14 @@ struct ring {
         struct greeting greetings[GREETINGS_MAX];
         size_t n_greetings;
 
-        usec_t ask_usec; /* when somebody may be asked whether we can be reached */
-        unsigned n_unreached;
-        bool is_unsure;               /* our addresses have changed since */
-        struct ratelimits dial_backs; /* that an address may ask for */
+        usec_t ask_usec;               /* when somebody may be asked whether we can be reached */
+        unsigned n_asked;              /* since we were, or moved */
+        unsigned n_unreached;          /* who said that we were not */
+        char asked_id[ID_STRING_SIZE]; /* who is to answer, until ... */
+        usec_t answer_usec;
+        bool is_unsure;                  /* our addresses have changed since */
+        struct ratelimits dial_backs;    /* that an address may ask for */
+        struct ratelimit dial_backs_all; /* that all may */
 
         struct list searches;
         size_t n_found, n_missed;

@@ -23,6 +23,7 @@
 #define DIAL_BACKS_MAX 4 /* an address may ask for in DIAL_BACKS_USEC */
 #define DIAL_BACKS_USEC (10 * USEC_PER_SEC)
 #define DIAL_BACK_SOURCES 256
+#define DIAL_BACKS_ALL_MAX 32 /* in the same time */
 
 static usec_t jitter(struct node *n, usec_t usec)
 {
@@ -51,6 +52,8 @@ int node_ring_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE], str
 
         table_init(&g->nodes_by_id, key);
         g->visit_usec = g->save_usec = USEC_INFINITY;
+        g->dial_backs_all =
+                (struct ratelimit){ .interval_usec = DIAL_BACKS_USEC, .burst = DIAL_BACKS_ALL_MAX };
         if (!n->options.ring || !n->options.identity)
                 return 0;
         ring_id_of_key(n->options.identity->public_key, &g->position);
@@ -197,7 +200,7 @@ int node_ring_changed(struct node *n, bool is_moved, struct now now)
         g->publishes = true;
         if (!is_moved)
                 return 0;
-        g->n_unreached = 0;
+        g->n_asked = g->n_unreached = 0;
         g->is_unsure = true;
         g->ask_usec = now.mono_usec;
         link = node_reach_somebody(n);
@@ -367,7 +370,7 @@ static int begin_anew(struct node *n, struct now now)
         r = new_engine(n, now);
         if (r == 0)
                 r = node_ring_hang_up(n, GOODBYE_ENDED, now);
-        g->ask_usec = g->n_greetings = 0;
+        g->ask_usec = g->n_asked = g->n_greetings = 0;
         list_for_each (i, &n->natives) {
                 struct peer *peer = container_of(i, struct native, list)->peer;
 
