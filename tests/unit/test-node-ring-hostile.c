@@ -182,4 +182,23 @@ TEST(dialling_back_is_no_scan)
         net_done(&net);
 }
 
+/* Also when there was a session for the ring before he was known as a user. */
+TEST(who_is_blocked_is_gone_from_the_ring_too)
+{
+        char word[ID_STRING_SIZE];
+
+        two_networks();
+        machine(0)->lan = 1;
+        net_pass(&net, 10 * USEC_PER_SEC);
+        machine(0)->lan = 0;
+        ASSERT_TRUE(node_ring_link(machine(0)->node, machine(3)->identity.id));
+        memcpy(word, machine(3)->identity.id, sizeof word);
+        ASSERT_OK(node_block(machine(0)->node, word, true, net.now, NULL));
+        net_run(&net);
+        ASSERT_FALSE(node_session_with(machine(0)->node, word));
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_FALSE(node_session_with(machine(0)->node, word));
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)
