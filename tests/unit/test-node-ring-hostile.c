@@ -201,4 +201,130 @@ TEST(who_is_blocked_is_gone_from_the_ring_too)
         net_done(&net);
 }
 
+/* Dan says that there is a newer session, and there is none. */
+TEST(what_waits_for_a_session_that_was_promised_does_not_wait_for_ever)
+{
+        struct chord_peer dan;
+
+        two_networks();
+        dan = (struct chord_peer){ .id = session(0, 3)->position, .endpoint = place(3) };
+        ASSERT_OK(node_native_retire(machine(3)->node, session(3, 0), false, net.now));
+        net_run(&net);
+        ASSERT_OK(node_ring_send(machine(0)->node, &dan, "?", 1, net.now));
+        net_run(&net);
+        ASSERT_TRUE(node_ring_is_waiting(machine(0)->node));
+        net_pass(&net, 5 * USEC_PER_SEC);
+        ASSERT_FALSE(node_ring_is_waiting(machine(0)->node));
+        ASSERT_TRUE(node_session_with(machine(0)->node, machine(3)->identity.id));
+        net_done(&net);
+}
+
+/* The numbers of its questions are given again by the ring that comes after. */
+TEST(who_leaves_looks_for_nobody_any_more)
+{
+        size_t n;
+
+        two_networks();
+        n = machine(2)->n_answers;
+        ASSERT_OK(node_ring_find(machine(2)->node, 8, "Zoe#k3f7q2mx", net.now, NULL));
+        ASSERT_OK(node_ring_leave(machine(2)->node, net.now, NULL));
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_EQ(machine(2)->n_answers, n + 1);
+        ASSERT_EQ(machine(2)->answer.type, EFFECT_REFUSE);
+        ASSERT_TRUE(list_is_empty(&machine(2)->node->ring.searches));
+        net_done(&net);
+}
+
+/* Whose only way to the ring leads into the world is told nothing about networks like its own. */
+TEST(a_client_of_the_world_does_not_believe_in_private_addresses)
+{
+        struct endpoint private = endpoint_ipv4(10, 0, 0, 99, 6001);
+        struct endpoint public = endpoint_ipv4(198, 51, 100, 7, 6001);
+        struct machine *hal;
+
+        set_up();
+        add_lan(0, 0, 1);
+        machine_stop(machine(0));
+        machine(0)->address = endpoint_ipv4(203, 0, 113, 1, ENDPOINT_PORT_DEFAULT);
+        machine_restart(machine(0));
+        hal = net_add_at(&net, 1, 7, "Hal", 8, true);
+        hal->is_shut = true;
+        net_run(&net);
+        ASSERT_TRUE(node_ring_is_plausible(hal->node, &private));
+        join(7, 0);
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(status(7).chord.state, CHORD_CLIENT);
+        ASSERT_FALSE(node_ring_is_plausible(hal->node, &private));
+        ASSERT_TRUE(node_ring_is_plausible(hal->node, &public));
+        net_done(&net);
+}
+
+static struct chord_peer nobody(unsigned i, const struct endpoint *at)
+{
+        struct chord_peer p = { .endpoint = *at };
+
+        /* Just behind us, where a successor would be. */
+        p.id = machine(0)->node->ring.position;
+        p.id.bytes[ID_SIZE - 2] ^= (uint8_t)(i >> 8);
+        p.id.bytes[ID_SIZE - 1] ^= (uint8_t)i + 1;
+        return p;
+}
+
+TEST(places_that_others_name_are_dialled_so_often_and_no_more)
+{
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned i = 0; i < 200; i++) {
+                struct endpoint at = endpoint_ipv4(10, 1, 1, 1, (uint16_t)(i + 1));
+                struct chord_peer p = nobody(i, &at);
+
+                ASSERT_OK(node_ring_send(machine(0)->node, &p, "?", 1, net.now));
+        }
+        net_run(&net);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 17);
+        for (unsigned i = 0; i < 250; i++) {
+                struct endpoint at = endpoint_ipv4(10, 1, 2, (uint8_t)(i + 1), 6001);
+                struct chord_peer p = nobody(i, &at);
+
+                ASSERT_OK(node_ring_send(machine(0)->node, &p, "?", 1, net.now));
+        }
+        net_run(&net);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 65);
+        ASSERT_FALSE(node_ring_is_waiting(machine(0)->node));
+        /* Who was seen there is not meant. */
+        for (int i = 3; i < 6; i++)
+                ASSERT_TRUE(node_session_with(machine(0)->node, machine(i)->identity.id));
+        net_pass(&net, SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
+TEST(a_flood_of_introductions)
+{
+        struct endpoint victim = endpoint_ipv4(10, 1, 1, 1, 80);
+        uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned second = 0; second < 30; second++) {
+                for (unsigned i = 0; i < 100; i++) {
+                        struct rpc told = { .kind = RPC_INTRODUCE,
+                                .peer = nobody(second * 100 + i, &victim) };
+                        struct message m = { .type = FRAME_RING,
+                                .ring = { .data = data, .size = rpc_encode(&told, data) } };
+
+                        utter(3, 0, &m);
+                }
+                net_pass(&net, USEC_PER_SEC);
+        }
+        ASSERT_LT(machine(0)->n_dials, n_dials + 33);
+        assert_found(0, 3);
+        net_pass(&net, 2 * SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

@@ -2,18 +2,6 @@
 /* Whole nodes in the ring: how they come together, who is found, what is said over it */
 #include "unit/node-ring-fixture.h"
 
-static void assert_found(int by, int whom)
-{
-        const struct effect *e = find(by, word(whom));
-
-        ASSERT_EQ(e->type, EFFECT_FOUND);
-        ASSERT_EQ(e->found.n, 1);
-        ASSERT_STREQ(e->found.users[0].id, machine(whom)->identity.id);
-        ASSERT_STREQ(e->found.users[0].name, names[whom]);
-        ASSERT_GT(e->found.users[0].n_endpoints, 0);
-        ASSERT_TRUE(endpoint_equal(&e->found.users[0].endpoints[0], &machine(whom)->address));
-}
-
 static void assert_not_found(int by, int whom)
 {
         const struct effect *e = find(by, word(whom));

@@ -176,7 +176,9 @@ struct ring {
 
         struct table nodes_by_id; /* of struct ring_node */
         struct list nodes;
-        size_t n_links; /* sessions for the ring alone */
+        size_t n_links;             /* sessions for the ring alone */
+        struct ratelimit dials;     /* that did not come to one of these */
+        struct ratelimits dials_at; /* and to each address */
 
         struct list visits;
         struct endpoint bootstrap[RING_PLACES_MAX]; /* of the configuration */
@@ -467,7 +469,10 @@ int node_greet_due(struct node *n, struct now now);
 int node_greet_looked_up(struct node *n, const struct chord_effect *e, struct now now);
 
 /* ring-link.c */
+int node_ring_links_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE]);
 void node_ring_links_done(struct node *n);
+int node_ring_links_advance(struct node *n, struct now now);
+usec_t node_ring_links_deadline(const struct node *n);
 /* Says it in whatever session there is, or dials. */
 int node_ring_send(
         struct node *n, const struct chord_peer *to, const void *data, size_t size, struct now now);
