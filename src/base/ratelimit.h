@@ -29,6 +29,13 @@ static inline bool ratelimit_allow(struct ratelimit *r, usec_t now_usec)
         return true;
 }
 
+/* One that was allowed turned out to be none of those that are limited. */
+static inline void ratelimit_return(struct ratelimit *r)
+{
+        if (r->n > 0)
+                r->n--;
+}
+
 static inline uint64_t ratelimit_take_refused(struct ratelimit *r)
 {
         uint64_t n = r->n_refused;

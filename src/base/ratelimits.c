@@ -21,12 +21,28 @@ void ratelimits_done(struct ratelimits *s)
         s->items = NULL;
 }
 
+static struct ratelimit_at *place_of(
+        struct ratelimits *s, const struct endpoint *from, uint64_t *ret_hash)
+{
+        *ret_hash = siphash(s->key, from->address, sizeof from->address);
+        return &s->items[*ret_hash & (s->n - 1)];
+}
+
 bool ratelimits_allow(struct ratelimits *s, const struct endpoint *from, usec_t now_usec)
 {
-        uint64_t hash = siphash(s->key, from->address, sizeof from->address);
-        struct ratelimit_at *i = &s->items[hash & (s->n - 1)];
+        uint64_t hash;
+        struct ratelimit_at *i = place_of(s, from, &hash);
 
         if (i->rate.burst == 0 || i->hash != hash)
                 *i = (struct ratelimit_at){ .hash = hash, .rate = s->fresh };
         return ratelimit_allow(&i->rate, now_usec);
+}
+
+void ratelimits_return(struct ratelimits *s, const struct endpoint *from)
+{
+        uint64_t hash;
+        struct ratelimit_at *i = place_of(s, from, &hash);
+
+        if (i->hash == hash)
+                ratelimit_return(&i->rate);
 }

@@ -28,3 +28,5 @@ int ratelimits_init(struct ratelimits *s, size_t n, usec_t interval_usec, uint32
 void ratelimits_done(struct ratelimits *s);
 /* May one more from the address of @from be looked at? */
 bool ratelimits_allow(struct ratelimits *s, const struct endpoint *from, usec_t now_usec);
+/* One that was allowed turned out to be none of those that are limited. */
+void ratelimits_return(struct ratelimits *s, const struct endpoint *from);

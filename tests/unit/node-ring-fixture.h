@@ -85,6 +85,18 @@ static inline const struct effect *find(int i, const char *what)
         return &machine(i)->answer;
 }
 
+static inline void assert_found(int by, int whom)
+{
+        const struct effect *e = find(by, word(whom));
+
+        ASSERT_EQ(e->type, EFFECT_FOUND);
+        ASSERT_EQ(e->found.n, 1);
+        ASSERT_STREQ(e->found.users[0].id, machine(whom)->identity.id);
+        ASSERT_STREQ(e->found.users[0].name, names[whom]);
+        ASSERT_GT(e->found.users[0].n_endpoints, 0);
+        ASSERT_TRUE(endpoint_equal(&e->found.users[0].endpoints[0], &machine(whom)->address));
+}
+
 /* Two networks: Ana, Bob and Cem here; Dan, Eva and Fay there. Dan joins through Ana. */
 static inline void two_networks(void)
 {

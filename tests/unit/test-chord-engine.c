@@ -436,9 +436,10 @@ TEST(a_client_answers_but_keeps_and_promises_nothing)
 
 /* Holding */
 
-static enum stored store(struct chord *c, const struct identity *i, const char *name,
-        unsigned point, uint64_t sequence)
+static enum stored store_by(struct chord *c, const struct chord_peer *by, const struct identity *i,
+        const char *name, unsigned point, uint64_t sequence)
 {
+        uint8_t message[CHORD_MESSAGE_SIZE_MAX];
         struct record r = { .sequence = sequence };
         uint8_t data[CHORD_RECORD_SIZE_MAX];
         struct rpc m = { .kind = RPC_STORE, .ttl_sec = 1800, .n_records = 1 };
@@ -448,9 +449,17 @@ static enum stored store(struct chord *c, const struct identity *i, const char *
         m.records[0].data = data;
         ASSERT_OK(record_encode(&r, i, dice, data, &m.records[0].size));
         ring_id_of_name(name, i->id, point, &m.target);
-        tell(c, 30, &m);
-        ASSERT_TRUE(said(c, 30, RPC_STORED, &m));
+        ASSERT_OK(chord_receive(c, by, message, rpc_encode(&m, message), now_usec));
+        ASSERT_TRUE(said(c, by->id.bytes[0], RPC_STORED, &m));
         return m.stored;
+}
+
+static enum stored store(struct chord *c, const struct identity *i, const char *name,
+        unsigned point, uint64_t sequence)
+{
+        struct chord_peer by = peer_of(30);
+
+        return store_by(c, &by, i, name, point, sequence);
 }
 
 static void make_identity(struct identity *i)
@@ -478,6 +487,70 @@ TEST(an_owner_has_so_many_records_and_no_more)
         ASSERT_EQ(store(c, &modest, "Ece", 0, 1), STORED_KEPT);
         identity_done(&greedy);
         identity_done(&modest);
+        chord_free(c);
+}
+
+/* Whoever makes many keys for it brings copies of others' records. */
+TEST(who_brings_copies_brings_so_many_and_no_more)
+{
+        struct chord *c = make_member(NULL);
+        struct chord_peer owner = { .endpoint = peer_of(30).endpoint }, other = peer_of(31);
+        struct identity last;
+        char name[20];
+        unsigned n_kept = 0;
+
+        for (unsigned k = 0; k < RECORDS_PER_COPIER_MAX / 32 + 1; k++) {
+                make_identity(&last);
+                now_usec += USEC_PER_SEC;
+                for (unsigned i = 0; i < 32; i++) {
+                        (void)snprintf(name, sizeof name, "name-%u", i);
+                        n_kept += store(c, &last, name, 0, 1) == STORED_KEPT;
+                }
+        }
+        ASSERT_EQ(n_kept, RECORDS_PER_COPIER_MAX);
+        ASSERT_EQ(store(c, &last, "Ece", 0, 1), STORED_FULL);
+        ASSERT_EQ(store_by(c, &other, &last, "Ece", 0, 1), STORED_KEPT);
+        ring_id_of_key(last.public_key, &owner.id);
+        ASSERT_EQ(store_by(c, &owner, &last, "Bob", 0, 1), STORED_KEPT);
+        identity_done(&last);
+        chord_free(c);
+}
+
+TEST(so_many_signatures_are_looked_at_and_no_more)
+{
+        struct chord *c = make_member(NULL);
+        struct identity i;
+
+        make_identity(&i);
+        for (unsigned k = 0; k < VERIFICATIONS_MAX; k++)
+                ASSERT_EQ(store(c, &i, "Ece", 0, k + 1), STORED_KEPT);
+        ASSERT_EQ(store(c, &i, "Ece", 0, VERIFICATIONS_MAX + 1), STORED_FULL);
+        now_usec += USEC_PER_SEC;
+        ASSERT_EQ(store(c, &i, "Ece", 0, VERIFICATIONS_MAX + 1), STORED_KEPT);
+        identity_done(&i);
+        chord_free(c);
+}
+
+/* Or everybody could be made to dial somebody who has nothing to do with it. */
+TEST(nobody_joins_at_the_address_of_another)
+{
+        struct chord *c = make_member(NULL);
+        struct rpc m = { .kind = RPC_JOIN, .peer = peer_of(200) };
+        struct endpoint world = endpoint_ipv4(203, 0, 113, 7, 6001);
+        struct endpoint own[] = { peer_of(120).endpoint, peer_of(90).endpoint };
+
+        m.peer.endpoint.port = 7001;
+        tell(c, 120, &m);
+        ASSERT_EQ(chord_successors(c)->n, 1);
+        ASSERT_TRUE(endpoint_same_address(&chord_successors(c)->peers[0].endpoint, &own[0]));
+        ASSERT_EQ(chord_successors(c)->peers[0].endpoint.port, 7001);
+        m.kind = RPC_NOTIFY;
+        tell(c, 90, &m);
+        ASSERT_TRUE(endpoint_same_address(&chord_predecessor(c)->endpoint, &own[1]));
+        /* A neighbour of the local network may say where the world reaches it. */
+        m.peer.endpoint = world;
+        tell(c, 90, &m);
+        ASSERT_TRUE(endpoint_equal(&chord_predecessor(c)->endpoint, &world));
         chord_free(c);
 }
 

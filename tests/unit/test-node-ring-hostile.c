@@ -81,4 +81,250 @@ TEST(a_full_house_turns_the_ring_away)
         net_done(&net);
 }
 
+static bool stands_at(int i, const struct endpoint *e)
+{
+        return endpoint_equal(&machine(i)->node->ring.endpoint, e);
+}
+
+/* What the asked one says of us in the stead of what it has seen. */
+static void lie_about(int of, int by, const struct endpoint *endpoint, bool is_asked)
+{
+        struct message m = { .type = FRAME_REACHED, .reached.endpoint = *endpoint };
+        struct ring *g = &machine(of)->node->ring;
+
+        if (is_asked) {
+                memcpy(g->asked_id, machine(by)->identity.id, sizeof g->asked_id);
+                g->answer_usec = usec_add(net.now.mono_usec, USEC_PER_SEC);
+        }
+        utter(by, of, &m);
+        net_run(&net);
+}
+
+TEST(nobody_says_where_we_are_but_who_was_asked_and_could_know)
+{
+        const struct endpoint lies[] = {
+                endpoint_ipv4(10, 0, 0, 1, 22),    /* another port */
+                endpoint_ipv4(10, 0, 0, 2, 6001),  /* Bob */
+                endpoint_ipv4(10, 0, 0, 4, 6001),  /* the liar itself */
+                endpoint_ipv4(127, 0, 0, 1, 6001), /* worth nothing elsewhere */
+        };
+        const struct endpoint router = endpoint_ipv4(10, 0, 0, 250, 6001);
+        struct endpoint own;
+
+        two_networks();
+        own = place(0);
+        for (size_t i = 0; i < ELEMENTSOF(lies); i++) {
+                lie_about(0, 3, &lies[i], false);
+                lie_about(0, 3, &lies[i], true);
+                ASSERT_TRUE(stands_at(0, &own));
+        }
+        lie_about(0, 3, &router, false);
+        ASSERT_TRUE(stands_at(0, &own));
+        lie_about(0, 3, &router, true);
+        ASSERT_TRUE(stands_at(0, &router));
+        net_done(&net);
+}
+
+/* Whoever asked for it once has his answer, and then no more. */
+TEST(who_was_asked_answers_once)
+{
+        const struct endpoint routers[] = { endpoint_ipv4(10, 0, 0, 250, 6001),
+                endpoint_ipv4(10, 0, 0, 251, 6001) };
+
+        two_networks();
+        lie_about(0, 3, &routers[0], true);
+        lie_about(0, 3, &routers[1], false);
+        ASSERT_TRUE(stands_at(0, &routers[0]));
+        net_done(&net);
+}
+
+TEST(one_who_does_not_answer_is_not_asked_again_and_again)
+{
+        struct node *n;
+        char first[ID_STRING_SIZE];
+
+        two_networks();
+        n = machine(0)->node;
+        ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        memcpy(first, n->ring.asked_id, sizeof first);
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        ASSERT_FALSE(streq(first, n->ring.asked_id));
+        /* And ever more seldom. */
+        for (int i = 0; i < 20; i++)
+                ASSERT_OK(node_reach_ask(n, node_reach_somebody(n), net.now));
+        ASSERT_GT(n->ring.ask_usec, usec_add(net.now.mono_usec, 10 * USEC_PER_MINUTE));
+        net_done(&net);
+}
+
+/* Ports of a machine, or of others behind its address, are not tried for it; and its own one not
+ * often. */
+TEST(dialling_back_is_no_scan)
+{
+        struct message m = { .type = FRAME_DIAL_BACK };
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned port = 1; port < 100; port++) {
+                m.dial_back.port = (uint16_t)port;
+                utter(3, 0, &m);
+        }
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_EQ(machine(0)->n_dials, n_dials);
+        m.dial_back.port = place(3).port;
+        for (unsigned i = 0; i < 100; i++)
+                utter(3, 0, &m);
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_GT(machine(0)->n_dials, n_dials);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 5);
+        ASSERT_TRUE(node_session_with(machine(0)->node, machine(3)->identity.id));
+        net_done(&net);
+}
+
+/* Also when there was a session for the ring before he was known as a user. */
+TEST(who_is_blocked_is_gone_from_the_ring_too)
+{
+        char word[ID_STRING_SIZE];
+
+        two_networks();
+        machine(0)->lan = 1;
+        net_pass(&net, 10 * USEC_PER_SEC);
+        machine(0)->lan = 0;
+        ASSERT_TRUE(node_ring_link(machine(0)->node, machine(3)->identity.id));
+        memcpy(word, machine(3)->identity.id, sizeof word);
+        ASSERT_OK(node_block(machine(0)->node, word, true, net.now, NULL));
+        net_run(&net);
+        ASSERT_FALSE(node_session_with(machine(0)->node, word));
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_FALSE(node_session_with(machine(0)->node, word));
+        net_done(&net);
+}
+
+/* Dan says that there is a newer session, and there is none. */
+TEST(what_waits_for_a_session_that_was_promised_does_not_wait_for_ever)
+{
+        struct chord_peer dan;
+
+        two_networks();
+        dan = (struct chord_peer){ .id = session(0, 3)->position, .endpoint = place(3) };
+        ASSERT_OK(node_native_retire(machine(3)->node, session(3, 0), false, net.now));
+        net_run(&net);
+        ASSERT_OK(node_ring_send(machine(0)->node, &dan, "?", 1, net.now));
+        net_run(&net);
+        ASSERT_TRUE(node_ring_is_waiting(machine(0)->node));
+        net_pass(&net, 5 * USEC_PER_SEC);
+        ASSERT_FALSE(node_ring_is_waiting(machine(0)->node));
+        ASSERT_TRUE(node_session_with(machine(0)->node, machine(3)->identity.id));
+        net_done(&net);
+}
+
+/* The numbers of its questions are given again by the ring that comes after. */
+TEST(who_leaves_looks_for_nobody_any_more)
+{
+        size_t n;
+
+        two_networks();
+        n = machine(2)->n_answers;
+        ASSERT_OK(node_ring_find(machine(2)->node, 8, "Zoe#k3f7q2mx", net.now, NULL));
+        ASSERT_OK(node_ring_leave(machine(2)->node, net.now, NULL));
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_EQ(machine(2)->n_answers, n + 1);
+        ASSERT_EQ(machine(2)->answer.type, EFFECT_REFUSE);
+        ASSERT_TRUE(list_is_empty(&machine(2)->node->ring.searches));
+        net_done(&net);
+}
+
+/* Whose only way to the ring leads into the world is told nothing about networks like its own. */
+TEST(a_client_of_the_world_does_not_believe_in_private_addresses)
+{
+        struct endpoint private = endpoint_ipv4(10, 0, 0, 99, 6001);
+        struct endpoint public = endpoint_ipv4(198, 51, 100, 7, 6001);
+        struct machine *hal;
+
+        set_up();
+        add_lan(0, 0, 1);
+        machine_stop(machine(0));
+        machine(0)->address = endpoint_ipv4(203, 0, 113, 1, ENDPOINT_PORT_DEFAULT);
+        machine_restart(machine(0));
+        hal = net_add_at(&net, 1, 7, "Hal", 8, true);
+        hal->is_shut = true;
+        net_run(&net);
+        ASSERT_TRUE(node_ring_is_plausible(hal->node, &private));
+        join(7, 0);
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(status(7).chord.state, CHORD_CLIENT);
+        ASSERT_FALSE(node_ring_is_plausible(hal->node, &private));
+        ASSERT_TRUE(node_ring_is_plausible(hal->node, &public));
+        net_done(&net);
+}
+
+static struct chord_peer nobody(unsigned i, const struct endpoint *at)
+{
+        struct chord_peer p = { .endpoint = *at };
+
+        /* Just behind us, where a successor would be. */
+        p.id = machine(0)->node->ring.position;
+        p.id.bytes[ID_SIZE - 2] ^= (uint8_t)(i >> 8);
+        p.id.bytes[ID_SIZE - 1] ^= (uint8_t)i + 1;
+        return p;
+}
+
+TEST(places_that_others_name_are_dialled_so_often_and_no_more)
+{
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned i = 0; i < 200; i++) {
+                struct endpoint at = endpoint_ipv4(10, 1, 1, 1, (uint16_t)(i + 1));
+                struct chord_peer p = nobody(i, &at);
+
+                ASSERT_OK(node_ring_send(machine(0)->node, &p, "?", 1, net.now));
+        }
+        net_run(&net);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 17);
+        for (unsigned i = 0; i < 250; i++) {
+                struct endpoint at = endpoint_ipv4(10, 1, 2, (uint8_t)(i + 1), 6001);
+                struct chord_peer p = nobody(i, &at);
+
+                ASSERT_OK(node_ring_send(machine(0)->node, &p, "?", 1, net.now));
+        }
+        net_run(&net);
+        ASSERT_LT(machine(0)->n_dials, n_dials + 65);
+        ASSERT_FALSE(node_ring_is_waiting(machine(0)->node));
+        /* Who was seen there is not meant. */
+        for (int i = 3; i < 6; i++)
+                ASSERT_TRUE(node_session_with(machine(0)->node, machine(i)->identity.id));
+        net_pass(&net, SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
+TEST(a_flood_of_introductions)
+{
+        struct endpoint victim = endpoint_ipv4(10, 1, 1, 1, 80);
+        uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+        size_t n_dials;
+
+        two_networks();
+        n_dials = machine(0)->n_dials;
+        for (unsigned second = 0; second < 30; second++) {
+                for (unsigned i = 0; i < 100; i++) {
+                        struct rpc told = { .kind = RPC_INTRODUCE,
+                                .peer = nobody(second * 100 + i, &victim) };
+                        struct message m = { .type = FRAME_RING,
+                                .ring = { .data = data, .size = rpc_encode(&told, data) } };
+
+                        utter(3, 0, &m);
+                }
+                net_pass(&net, USEC_PER_SEC);
+        }
+        ASSERT_LT(machine(0)->n_dials, n_dials + 33);
+        assert_found(0, 3);
+        net_pass(&net, 2 * SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

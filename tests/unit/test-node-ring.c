@@ -2,18 +2,6 @@
 /* Whole nodes in the ring: how they come together, who is found, what is said over it */
 #include "unit/node-ring-fixture.h"
 
-static void assert_found(int by, int whom)
-{
-        const struct effect *e = find(by, word(whom));
-
-        ASSERT_EQ(e->type, EFFECT_FOUND);
-        ASSERT_EQ(e->found.n, 1);
-        ASSERT_STREQ(e->found.users[0].id, machine(whom)->identity.id);
-        ASSERT_STREQ(e->found.users[0].name, names[whom]);
-        ASSERT_GT(e->found.users[0].n_endpoints, 0);
-        ASSERT_TRUE(endpoint_equal(&e->found.users[0].endpoints[0], &machine(whom)->address));
-}
-
 static void assert_not_found(int by, int whom)
 {
         const struct effect *e = find(by, word(whom));
@@ -172,6 +160,28 @@ TEST(behind_a_router_that_lets_nobody_in)
         ASSERT_OK(machine_send(machine(1), "Hal", "to inside"));
         net_pass(&net, USEC_PER_SEC);
         assert_received(hal, 1, "to inside");
+        net_done(&net);
+}
+
+TEST(who_moves_behind_such_a_router_is_a_member_no_more)
+{
+        struct interface interface = { .index = 1 };
+        struct machine *hal;
+
+        set_up();
+        add_lan(0, 0, 3);
+        net_pass(&net, SETTLE_USEC);
+        hal = net_add_at(&net, 1, 7, "Hal", 8, true);
+        join(7, 0);
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(status(7).chord.state, CHORD_MEMBER);
+        hal->is_shut = true;
+        interface.address = hal->address = endpoint_ipv4(10, 0, 0, 77, ENDPOINT_PORT_DEFAULT);
+        ASSERT_OK(node_network(hal->node, &interface, 1, net.now));
+        net_pass(&net, 5 * USEC_PER_MINUTE);
+        ASSERT_EQ(status(7).chord.state, CHORD_CLIENT);
+        assert_one_ring(0, 3);
+        assert_found(0, 7);
         net_done(&net);
 }
 

@@ -16,6 +16,7 @@
  * return nothing.
  */
 #include "base/list.h"
+#include "base/ratelimit.h"
 #include "core/chord/chord.h"
 #include "core/crypto/random.h"
 
@@ -25,6 +26,7 @@
 #define INTRODUCTIONS_PER_ROUND 32 /* in CHORD_ROUND_USEC */
 #define FINGERS_ASKED_MAX 3        /* at a time */
 #define FINDS_MAX 16
+#define VERIFICATIONS_MAX 256 /* in a second: a part of it, on any machine */
 
 enum ask_purpose {
         ASK_SUCCESSOR,   /* the first round trip of a round */
@@ -105,7 +107,9 @@ struct holding {
         uint8_t public_key[PUBLIC_KEY_SIZE];
         uint64_t sequence;
         usec_t until_usec;
-        size_t size; /* 0: was withdrawn */
+        struct ring_id by; /* who brought it ... */
+        bool is_copy;      /* ... and is not its owner */
+        size_t size;       /* 0: was withdrawn */
         uint8_t data[];
 };
 
@@ -196,7 +200,8 @@ struct chord {
 
         struct list holdings;
         size_t n_holdings;
-        usec_t repair_usec; /* of records */
+        struct ratelimit verifications; /* of what others would have us keep, or forget */
+        usec_t repair_usec;             /* of records */
         struct ring_id repaired_to[RECORD_HOLDERS - 1];
         size_t n_repaired_to;
         bool has_handed_over;
@@ -287,9 +292,9 @@ bool lookup_is_under_way(const struct chord *c, enum lookup_purpose purpose);
 /* holder.c */
 void holder_store(struct chord *c, const struct chord_peer *from, const struct rpc *m);
 enum stored holder_keep(struct chord *c, const struct ring_id *key, const struct rpc_blob *record,
-        uint32_t ttl_sec);
+        uint32_t ttl_sec, const struct ring_id *by);
 void holder_fetch(const struct chord *c, const struct ring_id *key, struct rpc *ret);
-void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal);
+void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal, const struct ring_id *by);
 void holder_ring_changed(struct chord *c);
 void holder_repair(struct chord *c);
 void holder_expire(struct chord *c);

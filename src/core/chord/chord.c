@@ -15,6 +15,8 @@ int chord_new(const struct chord_options *options, struct chord **ret)
         c->repair_usec = USEC_INFINITY;
         c->publication.next_usec = USEC_INFINITY;
         c->publication.record.sequence = options->sequence_first;
+        c->verifications =
+                (struct ratelimit){ .interval_usec = USEC_PER_SEC, .burst = VERIFICATIONS_MAX };
         list_init(&c->holdings);
         list_init(&c->effects);
         *ret = c;
@@ -176,12 +178,24 @@ static void answered(struct chord *c, const struct chord_peer *from, const struc
                 ring_state(c, &a, m);
 }
 
+/* Where @from says that it is reached. Its address is the one that we see, if both are of a kind:
+ * or it could have everybody dial somebody else. */
+static struct endpoint believed(const struct endpoint *said, const struct endpoint *from)
+{
+        struct endpoint e = *said;
+
+        if (ring_endpoints_are_alike(said, from))
+                memcpy(e.address, from->address, sizeof e.address);
+        return e;
+}
+
 static void told(struct chord *c, const struct chord_peer *from, const struct rpc *m)
 {
-        struct chord_peer speaker = { .id = from->id, .endpoint = m->peer.endpoint };
+        struct chord_peer speaker = { .id = from->id,
+                .endpoint = believed(&m->peer.endpoint, &from->endpoint) };
 
         if (m->kind == RPC_WITHDRAW)
-                holder_withdraw(c, &m->records[0]);
+                holder_withdraw(c, &m->records[0], &from->id);
         else if (m->kind == RPC_LEAVE)
                 ring_gone(c, &from->id);
         else if (m->kind == RPC_JOIN)

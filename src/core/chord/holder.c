@@ -48,22 +48,26 @@ static struct holding *find_holding(
         return NULL;
 }
 
-static bool is_full(const struct chord *c, const struct ring_id *key, const uint8_t *public_key)
+/* Keys cost nothing: so a record counts for its owner, and a copy for who brought it, too. */
+static bool is_full(const struct chord *c, const struct ring_id *key, const uint8_t *public_key,
+        const struct ring_id *by, bool is_copy)
 {
-        size_t n_owners = 0, n_of_owner = 0;
+        size_t n_owners = 0, n_of_owner = 0, n_copies = 0;
 
         list_for_each (i, &c->holdings) {
                 const struct holding *h = holding_of(i);
 
                 n_owners += h->size > 0 && ring_id_equal(&h->key, key);
                 n_of_owner += memcmp(h->public_key, public_key, PUBLIC_KEY_SIZE) == 0;
+                n_copies += h->is_copy && ring_id_equal(&h->by, by);
         }
         return c->n_holdings >= RECORDS_MAX || n_owners >= CHORD_OWNERS_MAX ||
-               n_of_owner >= RECORDS_PER_OWNER_MAX;
+               n_of_owner >= RECORDS_PER_OWNER_MAX ||
+               (is_copy && n_copies >= RECORDS_PER_COPIER_MAX);
 }
 
 static enum stored add(struct chord *c, const struct ring_id *key, const struct record *record,
-        const struct rpc_blob *data, usec_t until_usec)
+        const struct rpc_blob *data, const struct ring_id *by, bool is_copy, usec_t until_usec)
 {
         struct holding *h = calloc(1, sizeof *h + data->size);
 
@@ -74,6 +78,8 @@ static enum stored add(struct chord *c, const struct ring_id *key, const struct 
         h->key = *key;
         memcpy(h->public_key, record->public_key, PUBLIC_KEY_SIZE);
         h->sequence = record->sequence;
+        h->by = *by;
+        h->is_copy = is_copy;
         h->until_usec = until_usec;
         h->size = data->size;
         memcpy(h->data, data->data, data->size);
@@ -82,16 +88,26 @@ static enum stored add(struct chord *c, const struct ring_id *key, const struct 
         return STORED_KEPT;
 }
 
-enum stored holder_keep(
-        struct chord *c, const struct ring_id *key, const struct rpc_blob *record, uint32_t ttl_sec)
+/* Signatures of others take time: only so many are looked at. */
+static bool may_verify(struct chord *c, const struct ring_id *by)
+{
+        return ring_id_equal(by, &c->id) || ratelimit_allow(&c->verifications, c->now_usec);
+}
+
+enum stored holder_keep(struct chord *c, const struct ring_id *key, const struct rpc_blob *record,
+        uint32_t ttl_sec, const struct ring_id *by)
 {
         usec_t ttl_usec = usec_min(ttl_sec * USEC_PER_SEC, RECORD_TTL_USEC);
+        struct ring_id owner;
         struct record r;
         struct holding *h;
+        bool is_copy;
         int e;
 
         if (!may_be_ours(c, key) || ttl_sec == 0)
                 return STORED_REFUSED;
+        if (!may_verify(c, by))
+                return STORED_FULL;
         e = record_decode(record->data, record->size, &r);
         if (e < 0)
                 c->error = e;
@@ -102,18 +118,20 @@ enum stored holder_keep(
                 return STORED_OLD;
         if (h && h->sequence == r.sequence)
                 return h->size > 0 ? STORED_KEPT : STORED_OLD;
+        ring_id_of_key(r.public_key, &owner);
+        is_copy = !ring_id_equal(by, &owner) && !ring_id_equal(by, &c->id);
         if (h)
                 holding_free(c, h);
-        if (is_full(c, key, r.public_key))
+        if (is_full(c, key, r.public_key, by, is_copy))
                 return STORED_FULL;
-        return add(c, key, &r, record, usec_add(c->now_usec, ttl_usec));
+        return add(c, key, &r, record, by, is_copy, usec_add(c->now_usec, ttl_usec));
 }
 
 void holder_store(struct chord *c, const struct chord_peer *from, const struct rpc *m)
 {
         struct rpc reply = { .kind = RPC_STORED, .number = m->number };
 
-        reply.stored = holder_keep(c, &m->target, &m->records[0], m->ttl_sec);
+        reply.stored = holder_keep(c, &m->target, &m->records[0], m->ttl_sec, &from->id);
         chord_send(c, from, &reply);
 }
 
@@ -136,13 +154,15 @@ static bool is_first_holder(const struct chord *c, const struct ring_id *key)
 
 /* All records of the owner up to that sequence number; who comes first behind the point tells the
  * copies that repair has made. */
-void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal)
+void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal, const struct ring_id *by)
 {
         struct rpc tell = { .kind = RPC_WITHDRAW, .records = { *withdrawal }, .n_records = 1 };
         struct record r;
         bool is_told = false;
         int e;
 
+        if (list_is_empty(&c->holdings) || !may_verify(c, by))
+                return;
         e = withdrawal_decode(withdrawal->data, withdrawal->size, &r);
         if (e < 0)
                 c->error = e;

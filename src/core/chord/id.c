@@ -146,3 +146,8 @@ bool ring_endpoint_is_plausible(const struct endpoint *e, const struct endpoint 
         }
         abort();
 }
+
+bool ring_endpoints_are_alike(const struct endpoint *a, const struct endpoint *b)
+{
+        return a->family != ENDPOINT_NONE && a->family == b->family && reach(a) == reach(b);
+}

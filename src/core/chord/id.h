@@ -60,3 +60,5 @@ double ring_part(const struct ring_id *distance);
  * networks that only we can reach: otherwise it could have us dial them.
  */
 bool ring_endpoint_is_plausible(const struct endpoint *e, const struct endpoint *source);
+/* Of one protocol, and worth something equally far: who has several such is the same with each. */
+bool ring_endpoints_are_alike(const struct endpoint *a, const struct endpoint *b);

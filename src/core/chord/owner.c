@@ -103,7 +103,7 @@ void owner_looked_up(struct chord *c, const struct lookup *l)
 
                 if (!ring_id_equal(&peer->id, &c->id))
                         chord_ask(c, peer, &m, ASK_STORE, l->reference);
-                else if (holder_keep(c, &l->target, &blob, m.ttl_sec) == STORED_KEPT)
+                else if (holder_keep(c, &l->target, &blob, m.ttl_sec, &c->id) == STORED_KEPT)
                         taken(c, l->reference, peer);
         }
 }
@@ -145,7 +145,7 @@ void owner_withdraw(struct chord *c)
                 p->holder_next[i] = p->n_kept[i] = 0;
         }
         /* What we keep of it ourselves, and others have a copy of. */
-        holder_withdraw(c, &m.records[0]);
+        holder_withdraw(c, &m.records[0], &c->id);
 }
 
 int chord_publish(struct chord *c, const char *name, const struct endpoint *endpoints,

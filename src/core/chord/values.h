@@ -34,8 +34,9 @@ struct random;
 #define RECORD_ENDPOINTS_MAX 4
 #define RECORD_TTL_USEC (30 * USEC_PER_MINUTE)
 #define RECORD_REFRESH_USEC (10 * USEC_PER_MINUTE)
-#define RECORDS_PER_OWNER_MAX 64 /* keys of one owner at one holder */
-#define RECORDS_MAX 4096         /* at one holder */
+#define RECORDS_PER_OWNER_MAX 64                 /* keys of one owner at one holder */
+#define RECORDS_MAX 4096                         /* at one holder */
+#define RECORDS_PER_COPIER_MAX (RECORDS_MAX / 8) /* of others, that one node brought */
 
 struct record {
         uint8_t public_key[PUBLIC_KEY_SIZE];

@@ -498,18 +498,15 @@ struct link *node_session_with(const struct node *n, const char *id)
 int node_hang_up(struct node *n, struct peer *peer, enum goodbye reason, struct now now)
 {
         struct native *native = peer->native;
-        uint64_t dialled;
-        int r;
+        struct link *link = node_session_with(n, peer->record.id);
+        uint64_t dialled = native ? native->dial_link : 0;
+        int r = 0;
 
-        if (!native)
-                return 0;
-        dialled = native->dial_link;
-        native->dial_link = 0;
-        r = dialled != 0 ? node_close_link(n, dialled, CLOSE_NOW) : 0;
-        if (r < 0 || native->link == 0)
-                return r;
-        r = close_session(n, node_link(n, native->link), goodbye_word(reason), reason, now);
-        return r < 0 ? r : drain(n, native->link, now);
+        if (dialled != 0) {
+                native->dial_link = 0;
+                r = node_close_link(n, dialled, CLOSE_NOW);
+        }
+        return r < 0 || !link ? r : node_native_close(n, link, goodbye_word(reason), reason, now);
 }
 
 int node_native_goodbye(struct node *n, struct now now)

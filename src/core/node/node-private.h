@@ -86,6 +86,7 @@ struct link {
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
         const char *end_word; /* why we ended the session; NULL: we did not */
+        usec_t asked_usec;    /* when it was asked whether we can be reached; 0: never */
         bool is_drained;      /* an effect of the session is being taken */
 
         /* classic */
@@ -193,7 +194,9 @@ struct ring {
 
         struct table nodes_by_id; /* of struct ring_node */
         struct list nodes;
-        size_t n_links; /* sessions for the ring alone */
+        size_t n_links;             /* sessions for the ring alone */
+        struct ratelimit dials;     /* that did not come to one of these */
+        struct ratelimits dials_at; /* and to each address */
 
         struct list visits;
         struct endpoint bootstrap[RING_PLACES_MAX]; /* of the configuration */
@@ -204,10 +207,14 @@ struct ring {
         struct greeting greetings[GREETINGS_MAX];
         size_t n_greetings;
 
-        usec_t ask_usec; /* when somebody may be asked whether we can be reached */
-        unsigned n_unreached;
-        bool is_unsure;               /* our addresses have changed since */
-        struct ratelimits dial_backs; /* that an address may ask for */
+        usec_t ask_usec;               /* when somebody may be asked whether we can be reached */
+        unsigned n_asked;              /* since we were, or moved */
+        unsigned n_unreached;          /* who said that we were not */
+        char asked_id[ID_STRING_SIZE]; /* who is to answer, until ... */
+        usec_t answer_usec;
+        bool is_unsure;                  /* our addresses have changed since */
+        struct ratelimits dial_backs;    /* that an address may ask for */
+        struct ratelimit dial_backs_all; /* that all may */
 
         struct list searches;
         size_t n_found, n_missed;
@@ -516,7 +523,10 @@ int node_greet_due(struct node *n, struct now now);
 int node_greet_looked_up(struct node *n, const struct chord_effect *e, struct now now);
 
 /* ring-link.c */
+int node_ring_links_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE]);
 void node_ring_links_done(struct node *n);
+int node_ring_links_advance(struct node *n, struct now now);
+usec_t node_ring_links_deadline(const struct node *n);
 /* Says it in whatever session there is, or dials. */
 int node_ring_send(
         struct node *n, const struct chord_peer *to, const void *data, size_t size, struct now now);

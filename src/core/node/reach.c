@@ -12,29 +12,41 @@
  */
 #include "core/node/node-private.h"
 
-#define ASK_USEC (10 * USEC_PER_SEC)
+#define ASK_USEC (10 * USEC_PER_SEC) /* doubling with each time that was in vain */
 #define ASK_USEC_MAX (30 * USEC_PER_MINUTE)
+#define ANSWER_USEC (30 * USEC_PER_SEC) /* later an answer counts no more */
+#define UNREACHED_MAX 3                 /* so many say no: we are not where we were */
 
 int node_reach_ask(struct node *n, struct link *link, struct now now)
 {
         struct message m = { .type = FRAME_DIAL_BACK, .dial_back.port = n->options.port };
+        struct ring *g = &n->ring;
 
-        n->ring.ask_usec = usec_add(now.mono_usec, ASK_USEC);
+        g->ask_usec =
+                usec_add(now.mono_usec, usec_min(ASK_USEC << MIN(g->n_asked, 10U), ASK_USEC_MAX));
+        g->n_asked++;
+        memcpy(g->asked_id, session_peer(link->session)->id, sizeof g->asked_id);
+        g->answer_usec = usec_add(now.mono_usec, ANSWER_USEC);
+        link->asked_usec = now.mono_usec;
         return node_native_tell(n, link, &m, now);
 }
 
-/* Somebody of the ring with whom there is a session. */
+/* Somebody of the ring with whom there is a session: who was not asked for the longest time, so
+ * that one who does not answer, or lies, is not the only one who is. */
 struct link *node_reach_somebody(const struct node *n)
 {
+        struct link *found = NULL;
+
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
                 const struct introduction *who =
                         link->session && link->is_proven ? session_peer(link->session) : NULL;
 
-                if (who && who->features & FEATURE_RING && node_session_with(n, who->id) == link)
-                        return link;
+                if (who && who->features & FEATURE_RING && node_session_with(n, who->id) == link &&
+                        (!found || link->asked_usec < found->asked_usec))
+                        found = link;
         }
-        return NULL;
+        return found;
 }
 
 bool node_reach_is_wanted(const struct node *n)
@@ -49,8 +61,12 @@ int node_reach_dial_back(struct node *n, struct link *link, uint16_t port, struc
         struct link *probe;
         int r;
 
+        /* Only to where it says, with its signature, that it takes connections: not to others who
+         * share its address. */
         if (!n->ring.engine || n->is_leaving || !node_has_room(n) ||
-                !ratelimits_allow(&n->ring.dial_backs, &to, now.mono_usec))
+                port != (who->port ?: ENDPOINT_PORT_DEFAULT) ||
+                !ratelimits_allow(&n->ring.dial_backs, &to, now.mono_usec) ||
+                !ratelimit_allow(&n->ring.dial_backs_all, now.mono_usec))
                 return 0;
         to.port = port;
         r = node_dial_native(n, NULL, LINK_FOR_PROBE, &to, now, &probe);
@@ -73,28 +89,70 @@ int node_reach_probed(struct node *n, const struct link *link, bool is_there, st
         return node_native_tell(n, asker, &m, now);
 }
 
-int node_reach_reached(
-        struct node *n, const struct link *link, const struct endpoint *endpoint, struct now now)
+/* What @link says where we are must be our own address; or that of a router before us, when we have
+ * none of that kind ourselves. */
+static bool may_be_ours(
+        const struct node *n, const struct link *link, const struct endpoint *endpoint)
+{
+        static const struct endpoint nowhere = { 0 };
+        bool has_public = false;
+
+        if (endpoint->port != n->options.port || endpoint->family != link->remote.family)
+                return false;
+        for (size_t i = 0; i < n->n_interfaces; i++) {
+                struct endpoint own = n->interfaces[i].address;
+
+                own.port = endpoint->port;
+                if (endpoint_same_address(&own, endpoint))
+                        return true;
+                has_public = has_public || (own.family == endpoint->family &&
+                                                   ring_endpoint_is_plausible(&own, &nowhere));
+        }
+        if (endpoint_same_address(endpoint, &link->remote))
+                return false;
+        return ring_endpoint_is_plausible(endpoint, &nowhere)
+                       ? !has_public
+                       : !peers_next_at(&n->peers, endpoint, NULL);
+}
+
+static int move_to(struct node *n, const struct endpoint *endpoint, struct now now)
 {
         struct ring *g = &n->ring;
-        int r;
+        int r = 0;
 
-        if (!g->engine || n->is_leaving || g->is_renewing)
-                return 0;
         g->is_unsure = false;
-        if (endpoint->family == ENDPOINT_NONE ||
-                !ring_endpoint_is_plausible(endpoint, &link->remote)) {
-                g->n_unreached++;
-                g->ask_usec = usec_add(now.mono_usec,
-                        usec_min(ASK_USEC << MIN(g->n_unreached, 10U), ASK_USEC_MAX));
-                return 0;
-        }
         g->n_unreached = 0;
+        if (endpoint->family != ENDPOINT_NONE)
+                g->n_asked = 0;
         if (endpoint_equal(endpoint, &g->endpoint))
                 return 0;
         g->endpoint = *endpoint;
         g->publishes = true;
         /* Elsewhere now: others must learn it. */
-        r = chord_is_member(g->engine) ? chord_stop(g->engine, now.mono_usec) : 0;
-        return r < 0 ? r : chord_start(g->engine, endpoint, now.mono_usec);
+        if (chord_is_member(g->engine))
+                r = chord_stop(g->engine, now.mono_usec);
+        if (r == 0 && endpoint->family != ENDPOINT_NONE)
+                r = chord_start(g->engine, endpoint, now.mono_usec);
+        return r;
+}
+
+int node_reach_reached(
+        struct node *n, const struct link *link, const struct endpoint *endpoint, struct now now)
+{
+        struct ring *g = &n->ring;
+
+        if (!g->engine || n->is_leaving || g->is_renewing ||
+                !streq(session_peer(link->session)->id, g->asked_id) ||
+                g->answer_usec < now.mono_usec)
+                return 0;
+        g->asked_id[0] = 0;
+        if (endpoint->family != ENDPOINT_NONE) {
+                if (!ring_endpoint_is_plausible(endpoint, &link->remote) ||
+                        !may_be_ours(n, link, endpoint))
+                        return 0;
+                return move_to(n, endpoint, now);
+        }
+        if (++g->n_unreached < UNREACHED_MAX || g->endpoint.family == ENDPOINT_NONE)
+                return 0;
+        return move_to(n, endpoint, now);
 }

@@ -6,11 +6,21 @@
  * alone: it makes nobody a user, and becomes one with a user as soon as either side says so
  * (node_native_promote()). Of these so many are kept, and those that were not used for long go
  * first, unless the ring needs them to keep its shape.
+ *
+ * Where nodes are, others say, and a liar can name anybody. So of dials that find nobody who was
+ * meant there may be so many in all, and so many to one address; what would be said beyond that
+ * gets lost as if there were no answer. Neighbours are only limited by address: or whoever names
+ * many could part us from them.
  */
 #include "core/node/node-private.h"
 
 #define WAITING_MAX (16 * 1024) /* bytes to be said to one node; what is more gets lost */
 #define NODES_MAX 1024
+#define DIALS_USEC (10 * USEC_PER_SEC)
+#define DIALS_MAX 64 /* in DIALS_USEC, that did not come to a session */
+#define DIALS_AT_USEC (30 * USEC_PER_SEC)
+#define DIALS_AT_MAX 16 /* of these to one address, in DIALS_AT_USEC */
+#define DIAL_PLACES 256
 
 static struct ring_node *find(const struct node *n, const char *id)
 {
@@ -92,8 +102,17 @@ static int get(
         return 0;
 }
 
+int node_ring_links_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE])
+{
+        struct ring *g = &n->ring;
+
+        g->dials = (struct ratelimit){ .interval_usec = DIALS_USEC, .burst = DIALS_MAX };
+        return ratelimits_init(&g->dials_at, DIAL_PLACES, DIALS_AT_USEC, DIALS_AT_MAX, key);
+}
+
 void node_ring_links_done(struct node *n)
 {
+        ratelimits_done(&n->ring.dials_at);
         list_for_each_safe (i, &n->ring.nodes)
                 node_done(n, container_of(i, struct ring_node, list));
         table_done(&n->ring.nodes_by_id);
@@ -149,6 +168,21 @@ static struct endpoint place_of(const struct node *n, const struct ring_node *no
         return peer && peer_is_present(peer) ? peer->whereabouts[0] : node->peer.endpoint;
 }
 
+static bool may_dial(
+        struct node *n, const struct ring_node *node, const struct endpoint *to, struct now now)
+{
+        return ratelimits_allow(&n->ring.dials_at, to, now.mono_usec) &&
+               (ratelimit_allow(&n->ring.dials, now.mono_usec) ||
+                       chord_is_neighbour(n->ring.engine, &node->peer.id));
+}
+
+/* Who was meant is there: that dial does not count. */
+static void has_met(struct node *n, const struct link *link)
+{
+        ratelimit_return(&n->ring.dials);
+        ratelimits_return(&n->ring.dials_at, &link->remote);
+}
+
 static int dial(struct node *n, struct ring_node *node, struct now now)
 {
         struct endpoint place;
@@ -157,10 +191,14 @@ static int dial(struct node *n, struct ring_node *node, struct now now)
 
         if (node->dial_link != 0)
                 return 0;
+        place = place_of(n, node);
+        if (!may_dial(n, node, &place, now)) {
+                node_done(n, node);
+                return 0;
+        }
         r = make_room(n, now);
         if (r < 0)
                 return r;
-        place = place_of(n, node);
         r = node_dial_native(n, NULL, LINK_FOR_RING, &place, now, &link);
         if (r < 0)
                 return r;
@@ -181,11 +219,12 @@ static int wait(struct ring_node *node, const void *data, size_t size)
         return r < 0 ? r : buffer_append(&node->waiting, data, size);
 }
 
-/* Another session than the one that has just ended will be proven in a moment. */
-static bool is_expected(const struct peer *peer, const struct ring_node *node, struct now now)
+/* Until then another session than the one that has just ended will be proven; 0: why should it? */
+static usec_t expected_usec(const struct node *n, const struct ring_node *node)
 {
-        return node->expected_usec > now.mono_usec ||
-               (peer && peer->native && peer->native->expected_usec > now.mono_usec);
+        const struct peer *peer = peers_by_id(&n->peers, node->id);
+
+        return MAX(node->expected_usec, peer && peer->native ? peer->native->expected_usec : 0);
 }
 
 int node_ring_send(
@@ -209,7 +248,43 @@ int node_ring_send(
                 return chord_failed(n->ring.engine, &to->id, now.mono_usec);
         if (r == 0)
                 r = wait(node, data, size);
-        return r < 0 || is_expected(peer, node, now) ? r : dial(n, node, now);
+        return r < 0 || expected_usec(n, node) > now.mono_usec ? r : dial(n, node, now);
+}
+
+/* When one is to be dialled because the session that was expected did not come. */
+static usec_t due_usec(const struct node *n, const struct ring_node *node)
+{
+        return is_idle(node) && node->waiting.size > 0 ? expected_usec(n, node) : USEC_INFINITY;
+}
+
+usec_t node_ring_links_deadline(const struct node *n)
+{
+        usec_t next = USEC_INFINITY;
+
+        list_for_each (i, &n->ring.nodes)
+                next = usec_min(next, due_usec(n, container_of(i, struct ring_node, list)));
+        return next;
+}
+
+static struct ring_node *find_due(const struct node *n, struct now now)
+{
+        list_for_each (i, &n->ring.nodes) {
+                struct ring_node *node = container_of(i, struct ring_node, list);
+
+                if (due_usec(n, node) <= now.mono_usec)
+                        return node;
+        }
+        return NULL;
+}
+
+int node_ring_links_advance(struct node *n, struct now now)
+{
+        struct ring_node *node;
+        int r = 0;
+
+        while (r == 0 && (node = find_due(n, now)))
+                r = dial(n, node, now);
+        return r;
 }
 
 int node_ring_flush(struct node *n, struct link *link, const char *id, struct now now)
@@ -273,8 +348,10 @@ int node_ring_take(
                 return r;
 
         link->is_proven = true;
-        if (node->dial_link == link->number)
+        if (node->dial_link == link->number) {
                 node->dial_link = 0;
+                has_met(n, link);
+        }
         if (node->link != 0 && !session_replaces(&claim, &node->claim, n->id, who->id)) {
                 link->ring_node = NULL;
                 return node_native_retire(n, link, false, now) ?: 1;
@@ -327,6 +404,7 @@ void node_ring_dialled(struct node *n, struct link *link)
 
         link->ring_node = NULL;
         node->dial_link = 0;
+        has_met(n, link);
         if (node->waiting.size == 0)
                 release(n, node);
 }

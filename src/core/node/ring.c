@@ -23,6 +23,7 @@
 #define DIAL_BACKS_MAX 4 /* an address may ask for in DIAL_BACKS_USEC */
 #define DIAL_BACKS_USEC (10 * USEC_PER_SEC)
 #define DIAL_BACK_SOURCES 256
+#define DIAL_BACKS_ALL_MAX 32 /* in the same time */
 
 static usec_t jitter(struct node *n, usec_t usec)
 {
@@ -51,12 +52,16 @@ int node_ring_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE], str
 
         table_init(&g->nodes_by_id, key);
         g->visit_usec = g->save_usec = USEC_INFINITY;
+        g->dial_backs_all =
+                (struct ratelimit){ .interval_usec = DIAL_BACKS_USEC, .burst = DIAL_BACKS_ALL_MAX };
         if (!n->options.ring || !n->options.identity)
                 return 0;
         ring_id_of_key(n->options.identity->public_key, &g->position);
         n->self.features |= FEATURE_RING;
         r = ratelimits_init(
                 &g->dial_backs, DIAL_BACK_SOURCES, DIAL_BACKS_USEC, DIAL_BACKS_MAX, key);
+        if (r == 0)
+                r = node_ring_links_init(n, key);
         return r < 0 ? r : new_engine(n, now);
 }
 
@@ -102,17 +107,33 @@ int node_restore_ring(struct node *n, const struct ring_record *record, struct n
  * What is published, and remembered
  */
 
-/* Nobody of a ring that reaches into the world has anything to say about private networks. */
-bool node_ring_is_plausible(const struct node *n, const struct endpoint *e)
+static const struct endpoint nowhere;
+
+/* A client has no successors, but sessions that it dialled. */
+static bool reaches_into_the_world(const struct node *n)
 {
-        static const struct endpoint nowhere = { 0 };
         const struct rpc_peers *successors = chord_successors(n->ring.engine);
-        const struct endpoint *source = &n->interfaces[0].address;
 
         for (size_t i = 0; i < successors->n; i++)
                 if (ring_endpoint_is_plausible(&successors->peers[i].endpoint, &nowhere))
-                        source = &nowhere;
-        return ring_endpoint_is_plausible(e, n->n_interfaces > 0 ? source : &nowhere);
+                        return true;
+        list_for_each (i, &n->links) {
+                struct link *link = container_of(i, struct link, list);
+
+                if (link->is_proven && session_role(link->session) == SESSION_DIALLER &&
+                        session_peer(link->session)->features & FEATURE_RING &&
+                        ring_endpoint_is_plausible(&link->remote, &nowhere))
+                        return true;
+        }
+        return false;
+}
+
+/* Nobody of a ring that reaches into the world has anything to say about private networks. */
+bool node_ring_is_plausible(const struct node *n, const struct endpoint *e)
+{
+        bool is_near = n->n_interfaces > 0 && !reaches_into_the_world(n);
+
+        return ring_endpoint_is_plausible(e, is_near ? &n->interfaces[0].address : &nowhere);
 }
 
 static void add_endpoint(struct endpoint *list, size_t *n_list, const struct endpoint *e)
@@ -138,7 +159,7 @@ static int publish(struct node *n, struct now now)
                 struct endpoint e = n->interfaces[i].address;
 
                 e.port = n->options.port;
-                if (ring_endpoint_is_plausible(&e, &n->interfaces[0].address))
+                if (node_ring_is_plausible(n, &e))
                         add_endpoint(endpoints, &n_endpoints, &e);
         }
         return chord_publish(n->ring.engine, n->username, endpoints, n_endpoints, now.mono_usec);
@@ -197,7 +218,7 @@ int node_ring_changed(struct node *n, bool is_moved, struct now now)
         g->publishes = true;
         if (!is_moved)
                 return 0;
-        g->n_unreached = 0;
+        g->n_asked = g->n_unreached = 0;
         g->is_unsure = true;
         g->ask_usec = now.mono_usec;
         link = node_reach_somebody(n);
@@ -365,9 +386,12 @@ static int begin_anew(struct node *n, struct now now)
         g->is_renewing = false;
         g->engine = chord_free(g->engine);
         r = new_engine(n, now);
+        /* Nobody answers these any more. */
+        if (r == 0)
+                r = node_searches_late(n, USEC_INFINITY);
         if (r == 0)
                 r = node_ring_hang_up(n, GOODBYE_ENDED, now);
-        g->ask_usec = g->n_greetings = 0;
+        g->ask_usec = g->n_asked = g->n_greetings = 0;
         list_for_each (i, &n->natives) {
                 struct peer *peer = container_of(i, struct native, list)->peer;
 
@@ -408,6 +432,8 @@ int node_ring_advance(struct node *n, struct now now)
                                                        : 0;
         if (r == 0)
                 r = node_searches_late(n, now.mono_usec);
+        if (r == 0)
+                r = node_ring_links_advance(n, now);
         if (r < 0 || n->is_leaving || g->is_renewing)
                 return r;
         r = node_greet_due(n, now);
@@ -428,6 +454,7 @@ usec_t node_ring_deadline(const struct node *n)
         if (!g->engine)
                 return USEC_INFINITY;
         next = usec_min(chord_deadline(g->engine), node_searches_deadline(n));
+        next = usec_min(next, node_ring_links_deadline(n));
         if (n->is_leaving)
                 return g->goodbye_usec > 0 ? usec_min(next, g->goodbye_usec) : next;
         next = usec_min(next, usec_min(g->visit_usec, g->save_usec));

@@ -196,6 +196,8 @@ static void list_found(const struct node *n, const struct search *s, const struc
                         !name_equal(u->name, s->name))
                         continue;
                 identity_id(record->public_key, u->id);
+                if (strncmp(u->id, s->id, strlen(s->id)) != 0)
+                        continue;
                 for (size_t k = 0; k < record->n_endpoints; k++)
                         if (node_ring_is_plausible(n, &record->endpoints[k]))
                                 u->endpoints[u->n_endpoints++] = record->endpoints[k];
