@@ -328,6 +328,29 @@ TEST(a_flood_of_introductions)
         net_done(&net);
 }
 
+/* Small questions with large answers: what one turn takes stays small. */
+TEST(a_flood_of_questions)
+{
+        struct rpc ask = { .kind = RPC_FIND_SUCCESSOR, .number = 1 };
+        uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+        struct message m = { .type = FRAME_RING,
+                .ring = { .data = data, .size = rpc_encode(&ask, data) } };
+        uint64_t before, size;
+
+        two_networks();
+        before = session_received(session(3, 0)->session)->size;
+        for (unsigned i = 0; i < 10000; i++)
+                mutter(3, 0, &m);
+        utter(3, 0, &m);
+        net_run(&net);
+        size = session_received(session(3, 0)->session)->size - before;
+        ASSERT_GT(size, 1000);
+        ASSERT_LT(size, 256 * 1000);
+        net_pass(&net, SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
 static struct chord *engine(int i)
 {
         return machine(i)->node->ring.engine;
