@@ -531,6 +531,32 @@ TEST(so_many_signatures_are_looked_at_and_no_more)
         chord_free(c);
 }
 
+TEST(who_is_outside_is_not_told_of_the_local_network)
+{
+        struct chord *c = make_member(NULL);
+        struct chord_peer outside = { .endpoint = endpoint_ipv4(203, 0, 113, 7, 6001) };
+        struct rpc m = { .kind = RPC_STABILIZE, .number = 1 };
+        uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+
+        outside.id.bytes[0] = 30;
+        follow(c, 120, (const uint8_t[]){ 130, 140 }, 2);
+        c->successors.peers[1].endpoint = endpoint_ipv4(198, 51, 100, 1, 6001);
+        m = (struct rpc){ .kind = RPC_NOTIFY, .peer = peer_of(90) };
+        tell(c, 90, &m);
+        m = (struct rpc){ .kind = RPC_STABILIZE, .number = 1 };
+        ASSERT_OK(chord_receive(c, &outside, data, rpc_encode(&m, data), now_usec));
+        ASSERT_TRUE(said(c, 30, RPC_STATE, &m));
+        ASSERT_EQ(m.successors.n, 1);
+        ASSERT_EQ(m.successors.peers[0].id.bytes[0], 130);
+        ASSERT_FALSE(m.has_predecessor);
+        m = (struct rpc){ .kind = RPC_STABILIZE, .number = 2 };
+        tell(c, 30, &m);
+        ASSERT_TRUE(said(c, 30, RPC_STATE, &m));
+        ASSERT_EQ(m.successors.n, 3);
+        ASSERT_TRUE(m.has_predecessor);
+        chord_free(c);
+}
+
 /* Or everybody could be made to dial somebody who has nothing to do with it. */
 TEST(nobody_joins_at_the_address_of_another)
 {

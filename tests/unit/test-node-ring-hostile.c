@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whole nodes in the ring, and others who use it against them */
+#include "core/chord/chord-internal.h"
 #include "unit/node-ring-fixture.h"
 
 static struct link *session(int of, int with)
@@ -324,6 +325,142 @@ TEST(a_flood_of_introductions)
         assert_found(0, 3);
         net_pass(&net, 2 * SETTLE_USEC);
         assert_one_ring(0, 6);
+        net_done(&net);
+}
+
+/* Small questions with large answers: what one turn takes stays small. */
+TEST(a_flood_of_questions)
+{
+        struct rpc ask = { .kind = RPC_FIND_SUCCESSOR, .number = 1 };
+        uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+        struct message m = { .type = FRAME_RING,
+                .ring = { .data = data, .size = rpc_encode(&ask, data) } };
+        uint64_t before, size;
+
+        two_networks();
+        before = session_received(session(3, 0)->session)->size;
+        for (unsigned i = 0; i < 10000; i++)
+                mutter(3, 0, &m);
+        utter(3, 0, &m);
+        net_run(&net);
+        size = session_received(session(3, 0)->session)->size - before;
+        ASSERT_GT(size, 1000);
+        ASSERT_LT(size, 256 * 1000);
+        net_pass(&net, SETTLE_USEC);
+        assert_one_ring(0, 6);
+        net_done(&net);
+}
+
+static struct chord *engine(int i)
+{
+        return machine(i)->node->ring.engine;
+}
+
+/* What @by gives to everybody who asks for what @of has published: a record of @signer, with this
+ * number and place. */
+static void falsify(int by, int of, int signer, uint64_t sequence, const struct endpoint *at)
+{
+        struct record r = { .sequence = sequence, .endpoints = { *at }, .n_endpoints = 1 };
+        struct holding *h;
+
+        memcpy(r.public_key, machine(signer)->identity.public_key, PUBLIC_KEY_SIZE);
+        snprintf(r.name, sizeof r.name, "%s", names[of]);
+        for (unsigned point = 0; point < RING_POINTS; point++) {
+                h = calloc(1, sizeof *h + CHORD_RECORD_SIZE_MAX);
+                ASSERT_TRUE(h);
+                ring_id_of_name(names[of], machine(of)->identity.id, point, &h->key);
+                h->sequence = sequence;
+                h->until_usec = usec_add(net.now.mono_usec, USEC_PER_HOUR);
+                ASSERT_OK(record_encode(&r, &machine(signer)->identity, machine(signer)->random,
+                        h->data, &h->size));
+                list_append(&engine(by)->holdings, &h->in_holdings);
+                engine(by)->n_holdings++;
+        }
+}
+
+/* Eve answers with her own record, under the name and id of Dan. */
+TEST(an_impostor_among_the_holders)
+{
+        struct machine *eve;
+        struct endpoint e;
+
+        two_networks();
+        eve = machine(4);
+        e = place(4);
+        for (int i = 0; i < 6; i++) {
+                holder_clear(engine(i));
+                falsify(i, 3, 4, 1, &e);
+        }
+        ASSERT_OK(machine_send(machine(2), word(3), "for Dan"));
+        net_pass(&net, 30 * USEC_PER_SEC);
+        ASSERT_EQ(machine(2)->answer.type, EFFECT_REFUSE);
+        ASSERT_EQ(machine(2)->answer.refuse.code, REFUSAL_UNKNOWN_USER);
+        ASSERT_EQ(disk_count(&eve->disk, DIRECTION_RECEIVED), 0);
+        ASSERT_EQ(disk_count(&machine(2)->disk, DIRECTION_SENT), 0);
+        net_done(&net);
+}
+
+/* An old record is genuine, too. */
+TEST(a_holder_of_what_is_old)
+{
+        struct endpoint old = endpoint_ipv4(10, 0, 0, 99, 6001);
+        char whole[64];
+
+        two_networks();
+        holder_clear(engine(4));
+        falsify(4, 3, 3, 1, &old);
+        assert_found(2, 3);
+        assert_found(5, 3);
+        for (int by = 0; by < 6; by++) {
+                if (by == 3 || by == 4)
+                        continue;
+                snprintf(whole, sizeof whole, "%s#%s", names[3], machine(3)->identity.id);
+                ASSERT_EQ(find(by, whole)->type, EFFECT_FOUND);
+                ASSERT_TRUE(endpoint_equal(
+                        &machine(by)->answer.found.users[0].endpoints[0], &machine(3)->address));
+        }
+        net_done(&net);
+}
+
+TEST(members_that_keep_nothing)
+{
+        two_networks();
+        for (int i = 0; i < 6; i++)
+                if (i == 0 || i == 4)
+                        holder_clear(engine(i));
+        assert_found(2, 3);
+        assert_found(5, 3);
+        net_done(&net);
+}
+
+/* Dan is gone, and somebody else is where his record says that he is. */
+TEST(somebody_else_where_a_found_user_was)
+{
+        struct machine *cem, *eve;
+
+        two_networks();
+        cem = machine(2);
+        machine_stop(machine(3));
+        net.has_ring = false;
+        eve = net_add_at(&net, 2, 7, "Dan", 8, true);
+        machine_stop(eve);
+        eve->address = place(3);
+        machine_restart(eve);
+        net.has_ring = true;
+        ASSERT_OK(machine_send(cem, word(3), "for Dan alone"));
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(cem->n_replies, 1);
+        ASSERT_EQ(cem->reply.reply.state, MESSAGE_QUEUED);
+        ASSERT_EQ(node_messages_queued(cem->node), 1);
+        ASSERT_EQ(disk_count(&eve->disk, DIRECTION_RECEIVED), 0);
+        /* Nobody has shown her who he is. */
+        ASSERT_EQ(eve->n_proven, 0);
+        ASSERT_EQ(eve->disk.n_peers, 0);
+
+        machine_stop(eve);
+        machine_restart(machine(3));
+        net_pass(&net, 10 * USEC_PER_MINUTE);
+        assert_received(machine(3), 1, "for Dan alone");
         net_done(&net);
 }
 

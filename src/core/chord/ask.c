@@ -17,15 +17,40 @@ struct chord_effect *chord_add_effect(struct chord *c, enum chord_effect_type ty
         return &q->effect;
 }
 
+static void leave_out(struct rpc_peers *peers, const struct endpoint *to)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < peers->n; i++)
+                if (ring_endpoint_is_plausible(&peers->peers[i].endpoint, to))
+                        peers->peers[n++] = peers->peers[i];
+        peers->n = n;
+}
+
+/* Who is outside would not take addresses of the local network, and is not to know them either. */
+static void keep_secrets(struct rpc *m, const struct endpoint *to)
+{
+        leave_out(&m->closer, to);
+        leave_out(&m->successors, to);
+        if (m->kind == RPC_STATE)
+                m->has_predecessor =
+                        m->has_predecessor && ring_endpoint_is_plausible(&m->peer.endpoint, to);
+}
+
 void chord_send(struct chord *c, const struct chord_peer *peer, const struct rpc *m)
 {
         uint8_t data[CHORD_MESSAGE_SIZE_MAX];
+        struct rpc said = *m;
         struct chord_effect *e;
         size_t size;
 
         if (ring_id_equal(&peer->id, &c->id))
                 return;
-        size = rpc_encode(m, data);
+        keep_secrets(&said, &peer->endpoint);
+        if (said.kind == RPC_INTRODUCE &&
+                !ring_endpoint_is_plausible(&said.peer.endpoint, &peer->endpoint))
+                return;
+        size = rpc_encode(&said, data);
         e = chord_add_effect(c, CHORD_SEND, size);
         if (!e)
                 return;

@@ -96,7 +96,7 @@ struct suspect {
         usec_t until_usec;
 };
 
-struct introduction {
+struct introduced {
         struct chord_peer peer;
         bool by_neighbour; /* who saw it beside us */
 };
@@ -130,6 +130,8 @@ struct find_point {
         struct ring_id key;
         struct rpc_peers holders;
         size_t n_asked, n_open;
+        bool has_record;
+        usec_t until_usec; /* when it is done although somebody was asked and has not answered */
         bool is_done;
         bool is_retried;
         struct ring_id claimant;
@@ -178,7 +180,7 @@ struct chord {
         size_t n_contacts, contact_next;
         struct suspect suspects[SUSPECTS_MAX];
         size_t suspect_next;
-        struct introduction introductions[INTRODUCTIONS_MAX];
+        struct introduced introductions[INTRODUCTIONS_MAX];
         size_t n_introductions;
         struct chord_peer checked;
         unsigned introductions_taken;
@@ -309,3 +311,5 @@ void owner_stored(struct chord *c, const struct ask *a, const struct rpc *m);
 void owner_withdraw(struct chord *c);
 void find_looked_up(struct chord *c, const struct lookup *l);
 void find_records(struct chord *c, const struct ask *a, const struct rpc *m);
+void find_advance(struct chord *c);
+usec_t find_deadline(const struct chord *c);

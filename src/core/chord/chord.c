@@ -255,6 +255,7 @@ int chord_advance(struct chord *c, usec_t now_usec)
                 if (c->asks[i].patience_usec <= now_usec)
                         c->asks[i].patience_usec = 0; /* it is over, and woke us once */
         lookup_pump_all(c);
+        find_advance(c);
         if (c->round_usec <= now_usec)
                 ring_round(c);
         ring_hear_next(c);
@@ -276,6 +277,7 @@ usec_t chord_deadline(const struct chord *c)
                         next = usec_min(next, c->asks[i].patience_usec);
         }
         next = usec_min(next, c->publication.next_usec);
+        next = usec_min(next, find_deadline(c));
         return usec_min(next, holder_deadline(c));
 }
 

@@ -201,18 +201,13 @@ static void end(struct chord *c, struct find *f)
         free(f);
 }
 
-/* True when it is over; then @f is no more. */
-static bool end_if_done(struct chord *c, struct find *f)
+/* It may be no more then. */
+static void end_if_done(struct chord *c, struct find *f)
 {
-        bool is_done = f->n_records > 0 && strlen(f->id) == ID_STRING_SIZE - 1;
-        bool are_done = true;
-
         for (size_t i = 0; i < RING_POINTS; i++)
-                are_done = are_done && f->points[i].is_done;
-        if (!is_done && !are_done)
-                return false;
+                if (!f->points[i].is_done)
+                        return;
         end(c, f);
-        return true;
 }
 
 static void look_up(struct chord *c, struct find *f, size_t i)
@@ -262,6 +257,19 @@ static bool take_record(
         return true;
 }
 
+/* One holder may have an old one: those who are asked at the same time may still answer, and at the
+ * other point, too, when no more than this owner is wanted. */
+static void has_found(struct chord *c, struct find *f, size_t i)
+{
+        bool is_whole_id = strlen(f->id) == ID_STRING_SIZE - 1;
+
+        f->points[i].has_record = true;
+        for (size_t k = 0; k < RING_POINTS; k++)
+                if (k == i || is_whole_id)
+                        f->points[k].until_usec = usec_min(f->points[k].until_usec,
+                                usec_add(c->now_usec, CHORD_PATIENCE_USEC));
+}
+
 static bool take_own(struct chord *c, struct find *f, const struct ring_id *key)
 {
         struct rpc own = { .kind = RPC_RECORDS };
@@ -278,13 +286,14 @@ static void go_on(struct chord *c, struct find *f, size_t i)
 {
         struct find_point *p = &f->points[i];
 
-        while (!p->is_done && p->n_open < FETCHES_AT_A_TIME && p->n_asked < p->holders.n &&
-                p->n_asked < RECORD_HOLDERS) {
+        while (!p->is_done && !p->has_record && p->n_open < FETCHES_AT_A_TIME &&
+                p->n_asked < p->holders.n && p->n_asked < RECORD_HOLDERS) {
                 const struct chord_peer *peer = &p->holders.peers[p->n_asked++];
                 struct rpc m = { .kind = RPC_FETCH, .target = p->key };
 
                 if (ring_id_equal(&peer->id, &c->id)) {
-                        p->is_done = take_own(c, f, &p->key);
+                        if (take_own(c, f, &p->key))
+                                has_found(c, f, i);
                         continue;
                 }
                 p->n_open++;
@@ -325,8 +334,31 @@ void find_records(struct chord *c, const struct ask *a, const struct rpc *m)
         f->points[i].n_open--;
         for (size_t k = 0; m && k < m->n_records; k++)
                 if (take_record(c, f, &m->records[k], &f->points[i].key))
-                        f->points[i].is_done = true;
+                        has_found(c, f, i);
         go_on(c, f, i);
+}
+
+void find_advance(struct chord *c)
+{
+        for (size_t k = c->n_finds; k-- > 0;) {
+                struct find *f = c->finds[k];
+
+                for (size_t i = 0; i < RING_POINTS; i++)
+                        if (f->points[i].until_usec <= c->now_usec)
+                                f->points[i].is_done = true;
+                end_if_done(c, f);
+        }
+}
+
+usec_t find_deadline(const struct chord *c)
+{
+        usec_t next = USEC_INFINITY;
+
+        for (size_t k = 0; k < c->n_finds; k++)
+                for (size_t i = 0; i < RING_POINTS; i++)
+                        if (!c->finds[k]->points[i].is_done)
+                                next = usec_min(next, c->finds[k]->points[i].until_usec);
+        return next;
 }
 
 int chord_find(
@@ -347,8 +379,10 @@ int chord_find(
         f->number = number = ++c->lookup_last;
         memcpy(f->id, id, strlen(id));
         c->finds[c->n_finds++] = f;
-        for (unsigned i = 0; i < RING_POINTS; i++)
+        for (unsigned i = 0; i < RING_POINTS; i++) {
                 ring_id_of_name(name, id, i, &f->points[i].key);
+                f->points[i].until_usec = USEC_INFINITY;
+        }
         for (unsigned i = 0; i < RING_POINTS && find_find(c, number); i++)
                 look_up(c, f, i);
         *ret_number = number;

@@ -68,7 +68,7 @@ static void add_introduction(struct chord *c, const struct chord_peer *peer, boo
                 has_introduction(c, &peer->id) || c->n_introductions == INTRODUCTIONS_MAX)
                 return;
         c->introductions[c->n_introductions++] =
-                (struct introduction){ .peer = *peer, .by_neighbour = by_neighbour };
+                (struct introduced){ .peer = *peer, .by_neighbour = by_neighbour };
         ring_hear_next(c);
 }
 
@@ -108,7 +108,7 @@ static void check(struct chord *c, const struct chord_peer *peer)
 /* One at a time: is it on our ring? */
 void ring_hear_next(struct chord *c)
 {
-        struct introduction next;
+        struct introduced next;
         struct chord_peer self = ring_self(c);
 
         if (c->state != CHORD_MEMBER || c->n_introductions == 0 ||

@@ -87,6 +87,8 @@ struct link {
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
         const char *end_word; /* why we ended the session; NULL: we did not */
         usec_t asked_usec;    /* when it was asked whether we can be reached; 0: never */
+        uint64_t ring_turn;   /* in which ... */
+        unsigned n_ring;      /* ... so many frames of the ring came */
         bool is_drained;      /* an effect of the session is being taken */
 
         /* classic */
@@ -218,6 +220,8 @@ struct ring {
 
         struct list searches;
         size_t n_found, n_missed;
+        uint64_t turn;       /* counts them */
+        unsigned n_ring;     /* frames that came in this one */
         usec_t goodbye_usec; /* we are leaving: withdrawals that wait do so no longer than this */
 };
 
@@ -485,7 +489,7 @@ usec_t node_ring_deadline(const struct node *n);
 /* What the engine wants done; before anything else of the end of a turn. */
 int node_ring_end_turn(struct node *n, struct now now);
 int node_ring_receive(
-        struct node *n, const struct link *link, const void *data, size_t size, struct now now);
+        struct node *n, struct link *link, const void *data, size_t size, struct now now);
 /* A session was proven, for the ring or for anything else, and is the one from now on. */
 int node_ring_met(struct node *n, struct link *link, struct now now);
 /* A visit has found somebody. */

@@ -23,6 +23,8 @@
 #define DIAL_BACKS_MAX 4 /* an address may ask for in DIAL_BACKS_USEC */
 #define DIAL_BACKS_USEC (10 * USEC_PER_SEC)
 #define DIAL_BACK_SOURCES 256
+#define TURN_FRAMES_MAX 4096 /* of the ring, that are looked at in a turn */
+#define TURN_FRAMES_LINK_MAX 256
 #define DIAL_BACKS_ALL_MAX 32 /* in the same time */
 
 static usec_t jitter(struct node *n, usec_t usec)
@@ -285,12 +287,21 @@ int node_ring_lost(struct node *n, const struct ring_id *position, bool failed, 
         return chord_failed(n->ring.engine, position, now.mono_usec);
 }
 
+/* A small frame may be answered by a large one, and all answers of a turn are in memory at once. */
+static bool is_flood(struct ring *g, struct link *link)
+{
+        if (link->ring_turn != g->turn)
+                link->n_ring = 0;
+        link->ring_turn = g->turn;
+        return link->n_ring++ >= TURN_FRAMES_LINK_MAX || g->n_ring++ >= TURN_FRAMES_MAX;
+}
+
 int node_ring_receive(
-        struct node *n, const struct link *link, const void *data, size_t size, struct now now)
+        struct node *n, struct link *link, const void *data, size_t size, struct now now)
 {
         struct chord_peer from = peer_of(link);
 
-        if (!n->ring.engine || n->ring.is_renewing || !link->is_proven)
+        if (!n->ring.engine || n->ring.is_renewing || !link->is_proven || is_flood(&n->ring, link))
                 return 0;
         return chord_receive(n->ring.engine, &from, data, size, now.mono_usec);
 }
@@ -487,6 +498,8 @@ int node_ring_end_turn(struct node *n, struct now now)
 
         if (!g->engine)
                 return 0;
+        g->turn++;
+        g->n_ring = 0;
         if (g->publishes && !n->is_leaving && !g->is_renewing)
                 r = publish(n, now);
         if (g->save_usec == USEC_INFINITY && node_ring_is_joined(n))
