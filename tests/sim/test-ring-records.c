@@ -86,6 +86,24 @@ TEST(both_points_have_four_holders)
         }
 }
 
+/* Published where there were few, before many came at once: each of them stands between the holders
+ * and the point, and nobody refreshes the record for ten minutes. */
+TEST(it_goes_along_when_the_ring_grows)
+{
+        for (uint64_t seed = 1; seed <= 20; seed++) {
+                set_up(4, seed);
+                for (unsigned k = 0; k < 120; k++) {
+                        world_join(&w, world_add(&w, NULL), world_any_member(&w));
+                        world_run(&w, 40 * USEC_PER_MSEC);
+                }
+                world_run(&w, 2 * USEC_PER_MINUTE);
+                for (unsigned i = 0; i < RING_POINTS; i++)
+                        ASSERT_EQ(n_in_place(i), RECORD_HOLDERS);
+                ASSERT_EQ(find(10), 10);
+                world_close(&w);
+        }
+}
+
 TEST(any_three_holders_of_a_point_may_fail)
 {
         for (unsigned spared = 0; spared < RECORD_HOLDERS; spared++) {

@@ -56,6 +56,7 @@ enum lookup_purpose {
         LOOKUP_JOIN,    /* where would we be on the ring of others? */
         LOOKUP_CHECK,   /* is c->checked on our ring? */
         LOOKUP_PUBLISH, /* reference: the point */
+        LOOKUP_MOVE,    /* who keeps the target now? We did once */
         LOOKUP_FIND,    /* reference: number of the find * RING_POINTS + point */
 };
 
@@ -110,6 +111,8 @@ struct holding {
         struct ring_id by; /* who brought it ... */
         bool is_copy;      /* ... and is not its owner */
         size_t size;       /* 0: was withdrawn */
+        bool moves;        /* it is to be looked up who keeps it now, ... */
+        bool is_moved;     /* ... and that one has it */
         uint8_t data[];
 };
 
@@ -292,6 +295,7 @@ void lookup_ask_failed(struct chord *c, const struct ask *a);
 bool lookup_is_under_way(const struct chord *c, enum lookup_purpose purpose);
 
 /* holder.c */
+void holder_looked_up(struct chord *c, const struct lookup *l);
 void holder_store(struct chord *c, const struct chord_peer *from, const struct rpc *m);
 enum stored holder_keep(struct chord *c, const struct ring_id *key, const struct rpc_blob *record,
         uint32_t ttl_sec, const struct ring_id *by);

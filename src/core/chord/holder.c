@@ -3,6 +3,8 @@
 #include "core/chord/chord-internal.h"
 
 #define REPAIR_USEC (2 * USEC_PER_SEC) /* after a change: most come in groups */
+#define MOVE_RANK (RECORD_HOLDERS / 2) /* nodes between a point and who does not keep it any more  \
+                                        */
 #define REACH_MAX 32                   /* mean gaps between a point and its last holder */
 
 static struct holding *holding_of(struct list *i)
@@ -212,20 +214,74 @@ static bool has_repaired(const struct chord *c, const struct ring_id *id)
         return false;
 }
 
+/* About how many nodes stand between the point and us. */
+static double rank_of(const struct chord *c, const struct ring_id *key)
+{
+        struct ring_id way = ring_distance(key, &c->id);
+        double n = 0;
+
+        if (!c->is_whole)
+                return ring_part(&way) * ring_size(c);
+        for (size_t i = 0; i < c->successors.n; i++)
+                n += ring_between_or_end(key, &c->successors.peers[i].id, &c->id);
+        return n;
+}
+
+/* The next one of those that are not in their place any more. */
+static void move_next(struct chord *c)
+{
+        struct lookup *l;
+
+        if (lookup_is_under_way(c, LOOKUP_MOVE))
+                return;
+        list_for_each (i, &c->holdings) {
+                struct holding *h = holding_of(i);
+
+                if (!h->moves)
+                        continue;
+                h->moves = false;
+                l = lookup_new(c, LOOKUP_MOVE, 0, &h->key);
+                if (!l)
+                        return;
+                lookup_seed(c, l, SEEDS_ALL);
+                lookup_pump(c, l);
+                return;
+        }
+}
+
+void holder_looked_up(struct chord *c, const struct lookup *l)
+{
+        list_for_each (i, &c->holdings) {
+                struct holding *h = holding_of(i);
+
+                if (!ring_id_equal(&h->key, &l->target) || h->size == 0 ||
+                        h->until_usec <= c->now_usec)
+                        continue;
+                h->moves = false;
+                h->is_moved = l->claim.n > 0;
+                for (size_t k = 0; k < l->claim.n && k < RECORD_HOLDERS; k++)
+                        send_copy(c, h, &l->claim.peers[k]);
+        }
+        move_next(c);
+}
+
 /*
  * What is first here goes to those of the next three who did not get it the last time, or to all of
  * them when it may be first here only now. What is not first here goes to a new predecessor: that
- * one may be the first, or another of the four.
+ * one may be the first, or another of the four. When many have joined at once there are more
+ * between; then it is looked up, once, who keeps it now.
  */
-static void repair_one(struct chord *c, const struct holding *h, bool is_new_predecessor)
+static void repair_one(struct chord *c, struct holding *h, bool is_new_predecessor)
 {
         bool is_first = is_first_holder(c, &h->key);
 
         for (size_t k = 0; is_first && k < c->successors.n && k < RECORD_HOLDERS - 1; k++)
                 if (is_new_predecessor || !has_repaired(c, &c->successors.peers[k].id))
                         send_copy(c, h, &c->successors.peers[k]);
-        if (!is_first && is_new_predecessor)
-                send_copy(c, h, &c->predecessor);
+        if (is_first || !is_new_predecessor)
+                return;
+        send_copy(c, h, &c->predecessor);
+        h->moves = !h->is_moved && rank_of(c, &h->key) > MOVE_RANK;
 }
 
 void holder_repair(struct chord *c)
@@ -241,11 +297,12 @@ void holder_repair(struct chord *c)
                 return;
         }
         list_for_each (i, &c->holdings) {
-                const struct holding *h = holding_of(i);
+                struct holding *h = holding_of(i);
 
                 if (h->size > 0 && h->until_usec > c->now_usec)
                         repair_one(c, h, is_new_predecessor);
         }
+        move_next(c);
         c->handed_over_to = c->predecessor.id;
         c->has_handed_over = true;
         c->n_repaired_to = 0;

@@ -228,6 +228,9 @@ static void finish(struct chord *c, struct lookup *l)
         case LOOKUP_PUBLISH:
                 owner_looked_up(c, l);
                 break;
+        case LOOKUP_MOVE:
+                holder_looked_up(c, l);
+                break;
         case LOOKUP_FIND:
                 find_looked_up(c, l);
                 break;
