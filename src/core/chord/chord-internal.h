@@ -26,6 +26,7 @@
 #define INTRODUCTIONS_PER_ROUND 32 /* in CHORD_ROUND_USEC */
 #define FINGERS_ASKED_MAX 3        /* at a time */
 #define FINDS_MAX 16
+#define VERIFIED_MAX 256      /* records whose signature need not be looked at again */
 #define VERIFICATIONS_MAX 256 /* in a second: a part of it, on any machine */
 
 enum ask_purpose {
@@ -203,6 +204,9 @@ struct chord {
         struct find *finds[FINDS_MAX];
         size_t n_finds;
 
+        /* Hashes of records that are genuine, each in the place that its first byte gives. */
+        uint8_t verified[VERIFIED_MAX][HASH_SIZE];
+
         struct list holdings;
         size_t n_holdings;
         struct ratelimit verifications; /* of what others would have us keep, or forget */
@@ -231,6 +235,8 @@ bool chord_take_failed_ask(struct chord *c, const struct ring_id *id, struct ask
 struct chord_effect *chord_add_effect(struct chord *c, enum chord_effect_type type, size_t size);
 
 /* chord.c */
+/* record_decode() that verifies a signature once: that takes most of the time of a lookup. */
+int chord_decode_record(struct chord *c, const struct rpc_blob *record, struct record *ret);
 void chord_ask_failed(struct chord *c, const struct ask *a);
 
 /* ring.c */

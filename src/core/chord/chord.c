@@ -40,6 +40,20 @@ struct chord *chord_free(struct chord *c)
         return NULL;
 }
 
+int chord_decode_record(struct chord *c, const struct rpc_blob *record, struct record *ret)
+{
+        uint8_t digest[HASH_SIZE];
+        int r;
+
+        hash(&(struct blob){ record->data, record->size }, 1, digest);
+        if (memcmp(c->verified[digest[0]], digest, sizeof digest) == 0)
+                return record_decode_verified(record->data, record->size, ret);
+        r = record_decode(record->data, record->size, ret);
+        if (r == 0)
+                memcpy(c->verified[digest[0]], digest, sizeof digest);
+        return r;
+}
+
 int chord_start(struct chord *c, const struct endpoint *endpoint, usec_t now_usec)
 {
         c->now_usec = now_usec;

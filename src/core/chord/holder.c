@@ -3,9 +3,10 @@
 #include "core/chord/chord-internal.h"
 
 #define REPAIR_USEC (2 * USEC_PER_SEC) /* after a change: most come in groups */
-#define MOVE_RANK (RECORD_HOLDERS / 2) /* nodes between a point and who does not keep it any more  \
-                                        */
-#define REACH_MAX 32                   /* mean gaps between a point and its last holder */
+#define MOVE_RANK                                                                                  \
+        (RECORD_HOLDERS / 2) /* nodes between a point and who does not keep it any more            \
+                              */
+#define REACH_MAX 32         /* mean gaps between a point and its last holder */
 
 static struct holding *holding_of(struct list *i)
 {
@@ -110,7 +111,7 @@ enum stored holder_keep(struct chord *c, const struct ring_id *key, const struct
                 return STORED_REFUSED;
         if (!may_verify(c, by))
                 return STORED_FULL;
-        e = record_decode(record->data, record->size, &r);
+        e = chord_decode_record(c, record, &r);
         if (e < 0)
                 c->error = e;
         if (e != 0 || record_point(&r, key) < 0)

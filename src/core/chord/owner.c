@@ -235,7 +235,7 @@ static bool take_record(
         char id[ID_STRING_SIZE];
         struct record r;
         size_t k = 0;
-        int e = record_decode(blob->data, blob->size, &r);
+        int e = chord_decode_record(c, blob, &r);
 
         if (e < 0)
                 c->error = e;

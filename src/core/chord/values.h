@@ -57,6 +57,8 @@ enum record_fault {
 
 /* 0, positive enum record_fault, or -ENOMEM. */
 int record_decode(const void *data, size_t size, struct record *ret);
+/* The same of one whose signature was found right before. */
+int record_decode_verified(const void *data, size_t size, struct record *ret);
 /* The point at which @key lies, or -1 when the record does not belong there. */
 int record_point(const struct record *r, const struct ring_id *key);
 
