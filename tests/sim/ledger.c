@@ -385,7 +385,7 @@ static void run_registrars(void)
         ledger_world_open(&w, seed, &g, MEMBERS);
         w.registrar = &registrar;
         ledger_world_connect(&w);
-        live(&w, is_long ? 1600 : 96);
+        live(&w, is_long ? 800 : 48);
         took_usec = settle(&w);
         printf("registrars: %u blocks, %" PRIu64 " names, %u times another chain, one after %.0f "
                "s\n",
@@ -393,6 +393,132 @@ static void run_registrars(void)
                 seconds(took_usec));
         ledger_world_close(&w);
         identity_done(&registrar);
+}
+
+/* A chain of full blocks on the disk of a member, made by hand. */
+static void fill_disk(struct ledger_world *w, struct ledger_node *n, size_t n_records)
+{
+        static struct block b;
+        uint8_t data[BLOCK_SIZE_MAX], key[IDENTITY_SEED_SIZE] = { 9 };
+
+        b = (struct block){ .n_records = 0 };
+        memcpy(b.hash, w->genesis.context.network, HASH_SIZE);
+        n->stored = calloc(n_records / BLOCK_RECORDS_MAX + 1, sizeof *n->stored);
+        for (size_t i = 0; i < n_records; i++) {
+                struct certificate *c = &b.records[b.n_records++];
+                struct identity identity;
+
+                *c = (struct certificate){ .kind = CERTIFICATE_REGISTER,
+                        .time_usec = LEDGER_BEGIN_USEC };
+                memcpy(key + 8, &i, sizeof i);
+                if (identity_init(&identity, key) < 0)
+                        abort();
+                (void)snprintf(c->name, sizeof c->name, "name-%zu", i);
+                if (certificate_sign(c, &identity, &w->genesis.context) < 0)
+                        abort();
+                identity_done(&identity);
+                if (b.n_records < BLOCK_RECORDS_MAX && i + 1 < n_records)
+                        continue;
+                b.header = (struct block_header){ .height = (uint32_t)n->n_stored + 1,
+                        .time_usec = LEDGER_BEGIN_USEC + n->n_stored,
+                        .total = i + 1 };
+                memcpy(b.header.previous, b.hash, HASH_SIZE);
+                block_seal(&b);
+                do {
+                        b.header.nonce++;
+                        block_header_hash(&b.header, b.hash);
+                } while (!block_has_work(b.hash, w->genesis.bits));
+                n->stored[n->n_stored].size = block_encode(&b, data);
+                n->stored[n->n_stored].data = malloc(n->stored[n->n_stored].size);
+                memcpy(n->stored[n->n_stored].data, data, n->stored[n->n_stored].size);
+                n->n_stored++;
+                b.n_records = 0;
+        }
+        n->stored_allocated = n->n_stored;
+}
+
+static double since(clock_t begin)
+{
+        return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+static void bench_check(struct ledger_world *w, const struct ledger_node *n, size_t n_records)
+{
+        struct ledger_options o = { .genesis = &w->genesis, .random = w->random };
+        struct ledger *l;
+        clock_t begin = clock();
+        double took, longest = 0;
+        size_t bad;
+
+        if (ledger_new(&o, &l) < 0)
+                abort();
+        for (size_t i = 0; i < n->n_stored; i++) {
+                clock_t slice = clock();
+
+                CHECK(ledger_check(l, n->stored[i].data, n->stored[i].size, &bad) == 0, "damaged");
+                longest = MAX(longest, since(slice));
+        }
+        took = since(begin);
+        printf("check: %zu records in %.1f s, %.0f a second; the longest slice %.0f ms\n",
+                n_records, took, (double)n_records / took, 1000 * longest);
+        ledger_free(l);
+}
+
+static void bench_newcomer(struct ledger_world *w, size_t n_records)
+{
+        clock_t begin = clock();
+        usec_t took_usec;
+
+        for (unsigned i = 1; i < w->n_nodes - 1; i++) {
+                struct ledger_node *n = &w->nodes[i];
+
+                n->stored = calloc(w->nodes[0].n_stored, sizeof *n->stored);
+                for (; n->n_stored < w->nodes[0].n_stored; n->n_stored++) {
+                        n->stored[n->n_stored] = w->nodes[0].stored[n->n_stored];
+                        n->stored[n->n_stored].data = malloc(n->stored[n->n_stored].size);
+                        memcpy(n->stored[n->n_stored].data, w->nodes[0].stored[n->n_stored].data,
+                                n->stored[n->n_stored].size);
+                }
+                n->stored_allocated = n->n_stored;
+                ledger_world_crash(w, i);
+                ledger_world_start(w, i);
+        }
+        for (unsigned i = 0; i + 1 < w->n_nodes; i++)
+                w->nodes[i].is_linked[w->n_nodes - 1] = w->nodes[w->n_nodes - 1].is_linked[i] =
+                        true;
+        begin = clock();
+        ledger_world_relink(w);
+        took_usec = settle(w);
+        printf("newcomer: %zu records from %zu members in %.1f s of the network's time, %.1f s of "
+               "work for all\n",
+                n_records, w->n_nodes - 1, seconds(took_usec), since(begin));
+}
+
+/* Of this machine. */
+static void run_bench(void)
+{
+        struct genesis g = { .name = "simulated", .bits = 4 };
+        size_t n_records = is_long ? 100000 : 2000, before;
+        struct ledger_name *names = calloc(1000, sizeof *names);
+        struct ledger_world w;
+        clock_t begin;
+
+        ledger_world_open(&w, seed, &g, 9);
+        fill_disk(&w, &w.nodes[0], n_records);
+        ledger_world_crash(&w, 0);
+        before = mallinfo2().uordblks;
+        begin = clock();
+        ledger_world_start(&w, 0);
+        printf("restore: %zu records in %.0f ms; memory: %.0f bytes a record\n", n_records,
+                1000 * since(begin), (double)(mallinfo2().uordblks - before) / (double)n_records);
+        begin = clock();
+        (void)ledger_list(w.nodes[0].ledger, "name-5", LEDGER_BEGIN_USEC, names, 1000);
+        printf("list: 1000 names in %.1f ms\n", 1000 * since(begin));
+        free(names);
+        bench_check(&w, &w.nodes[0], n_records);
+        if (!is_long)
+                bench_newcomer(&w, n_records);
+        ledger_world_close(&w);
 }
 
 static const struct {
@@ -404,6 +530,7 @@ static const struct {
         { "power", run_power },
         { "halves", run_halves },
         { "registrars", run_registrars },
+        { "bench", run_bench },
 };
 
 int main(int argc, char **argv)

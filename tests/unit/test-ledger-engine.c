@@ -537,6 +537,41 @@ TEST(a_stored_chain_comes_back_and_damage_is_found)
         free(b);
 }
 
+/* A full block is not verified in one turn. */
+TEST(records_are_verified_a_few_at_a_time)
+{
+        struct ledger *l = make();
+        struct remote *a = make_remote(0);
+        struct ledger_effect e;
+        struct block *b = &a->blocks[a->n++];
+        unsigned n_turns = 0;
+
+        *b = (struct block){
+                .header = { .height = 1, .total = PEOPLE_MAX, .time_usec = BEGIN_USEC },
+                .n_records = PEOPLE_MAX
+        };
+        memcpy(b->header.previous, genesis.context.network, HASH_SIZE);
+        for (unsigned i = 0; i < PEOPLE_MAX; i++) {
+                char name[] = { 'n', 'a', 'm', 'e', (char)('a' + i), 0 };
+
+                b->records[i] = registration(i, name, BEGIN_USEC);
+        }
+        finish(b, genesis.bits);
+        ASSERT_OK(join(l, a));
+        ASSERT_OK(say_tip(l, a));
+        while (ledger_next_effect(l, &e))
+                ;
+        message[0] = GOSSIP_BLOCK;
+        ASSERT_OK(say(l, a, 1 + block_encode(b, message + 1)));
+        for (; height_of(l) == 0; n_turns++) {
+                ASSERT_EQ(ledger_deadline(l), now.mono_usec);
+                ASSERT_OK(ledger_advance(l, &now));
+        }
+        ASSERT_EQ(n_turns, PEOPLE_MAX / 4 - 1);
+        ledger_free(l);
+        free(a);
+}
+
 TEST(old_blocks_are_loaded_for_who_asks)
 {
         struct remote *a = make_chain(0, 15), *b = make_remote(1);

@@ -22,7 +22,7 @@
 #include "base/usec.h"
 #include "core/crypto/sign.h"
 
-#define CERTIFICATE_SIZE_MAX (2 + 2 + USERNAME_SIZE_MAX + 32 + 8 + 32 + 64 + 1 + 64)
+#define CERTIFICATE_SIZE_MAX (2 + 2 + USERNAME_SIZE_MAX + 32 + 8 + 64 + 1 + 64)
 #define REGISTRARS_MAX 16
 
 enum certificate_kind {

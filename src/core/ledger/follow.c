@@ -90,6 +90,36 @@ static size_t steps_to_better(const struct ledger *l)
         return 0;
 }
 
+/* A few records of the next @n steps: true when there are no more to verify. What is bad is found
+ * again when its block is appended. */
+static bool verify_some(struct ledger *l, size_t n)
+{
+        size_t n_done = 0;
+
+        for (size_t i = 0; i < n; i++) {
+                struct step *s = &l->path.steps[l->path.next + i];
+                struct block b;
+
+                if (s->is_verified)
+                        continue;
+                if (block_decode(s->data, s->size, &b) < 0)
+                        return true;
+                for (; s->n_verified < b.n_records; s->n_verified++) {
+                        int r;
+
+                        if (n_done++ == VERIFIED_AT_ONCE)
+                                return false;
+                        r = chain_verify_record(l, &b.records[s->n_verified]);
+                        if (r < 0)
+                                l->error = r;
+                        if (r != 0)
+                                return true;
+                }
+                s->is_verified = true;
+        }
+        return true;
+}
+
 static void leave_to(struct ledger *l, uint32_t height, struct link *ret, size_t *ret_n)
 {
         *ret_n = 0;
@@ -174,10 +204,12 @@ void path_follow(struct ledger *l)
 
         if (!path_can_follow(l))
                 return;
-        if (!path_is_fork(l))
-                follow_one(l);
-        else if (p->steps[p->next].header.height <= l->final_height)
+        if (!path_is_fork(l)) {
+                if (verify_some(l, 1))
+                        follow_one(l);
+        } else if (p->steps[p->next].header.height <= l->final_height) {
                 path_give_up(l); /* has become final meanwhile; asked again, it is reported */
-        else
+        } else if (verify_some(l, steps_to_better(l))) {
                 reorganise(l, steps_to_better(l));
+        }
 }

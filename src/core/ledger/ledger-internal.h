@@ -30,6 +30,8 @@
 #define WITHHELD_USEC (2 * USEC_PER_MINUTE) /* who did not deliver is not asked for so long */
 #define WITHHELD_DOUBLINGS 6U
 #define DISPUTED_USEC (10 * USEC_PER_MINUTE)
+#define VERIFIED_AT_ONCE 4 /* about 1 ms each; the rest in the next turn */
+#define VERIFIED_MAX 2048
 #define TELL_AGAIN_USEC USEC_PER_MINUTE
 #define APPROVED_WAIT_USEC (10 * USEC_PER_SEC) /* others may make the block first */
 
@@ -89,6 +91,8 @@ struct step {
         bool is_asked;
         struct ledger_peer asked;
         usec_t deadline_usec;
+        bool is_verified;  /* all its records */
+        size_t n_verified; /* of its records */
 };
 
 /* What leads from a block of ours to the heavier tip of another. */
@@ -132,6 +136,8 @@ struct ledger {
         uint32_t bare_height; /* up to this links have no body */
         uint32_t final_height;
         uint8_t reported[HASH_SIZE];
+        uint8_t verified[VERIFIED_MAX]
+                        [HASH_SIZE]; /* whole records, at the place that they hash to */
 
         struct list pool;
         size_t n_pool, n_unapproved;
@@ -195,6 +201,8 @@ bool chain_header_follows(const struct ledger *l, const struct link *previous, c
 /* The times of our block of that height and those before it, the last first; how many. */
 size_t chain_times(const struct ledger *l, uint32_t height, usec_t ret[static LEDGER_MEDIAN]);
 usec_t chain_median(const usec_t *times, size_t n);
+/* As certificate_verify(), but a record comes in the pool, in a block and in another one. */
+int chain_verify_record(struct ledger *l, const struct certificate *c);
 enum verify {
         VERIFY_NOTHING, /* was done before */
         VERIFY_RECORDS,
@@ -221,7 +229,6 @@ void pool_return(struct ledger *l, const struct certificate *c);
 void pool_review(struct ledger *l);
 void pool_tell_again(struct ledger *l);
 usec_t pool_deadline(const struct ledger *l);
-bool pool_has_verified(const struct ledger *l, const struct certificate *c);
 
 /* peers.c */
 struct member *peers_find(struct ledger *l, const struct ledger_peer *peer);

@@ -38,18 +38,6 @@ struct waiting *pool_find(const struct ledger *l, const uint8_t id[static HASH_S
         return NULL;
 }
 
-bool pool_has_verified(const struct ledger *l, const struct certificate *c)
-{
-        const struct waiting *w = pool_find(l, c->id);
-        uint8_t a[CERTIFICATE_SIZE_MAX], b[CERTIFICATE_SIZE_MAX];
-        size_t size;
-
-        if (!w || !w->is_approved)
-                return false;
-        size = certificate_encode(c, a);
-        return certificate_encode(&w->certificate, b) == size && memcmp(a, b, size) == 0;
-}
-
 static bool is_room(const struct ledger *l, const struct member *from, bool is_approved)
 {
         if (l->n_pool >= LEDGER_POOL_MAX)
@@ -112,7 +100,7 @@ int pool_add(struct ledger *l, const struct certificate *c, struct member *from)
                 return r;
         if (!known && !is_room(l, from, c->has_registrar || l->genesis.context.n_registrars == 0))
                 return LEDGER_FULL;
-        r = certificate_verify(c, &l->genesis.context);
+        r = chain_verify_record(l, c);
         if (r != 0 && !(r == CERTIFICATE_NOT_APPROVED && !c->has_registrar))
                 return r < 0 ? r : LEDGER_NOT_GENUINE;
         if (known)
