@@ -46,28 +46,66 @@ bool ledger_find_key(const struct ledger *l, const uint8_t key[static PUBLIC_KEY
         return h;
 }
 
-static int compare(const char *a, const char *b)
+static int lower(char c)
 {
-        char x[NAME_SIZE_MAX + 1], y[NAME_SIZE_MAX + 1];
-
-        name_fold(a, x);
-        name_fold(b, y);
-        return strcmp(x, y);
+        return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
 }
 
-/* Puts it in its place among the @n that are there; the last falls out when they are @n_max. */
-static size_t put_in_order(const struct ledger *l, const struct claim *c, usec_t real_usec,
+/* As name_equal() folds. */
+static int compare(const char *a, const char *b)
+{
+        while (*a && lower(*a) == lower(*b)) {
+                a++;
+                b++;
+        }
+        return lower(*a) - lower(*b);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+        return compare(
+                ((const struct ledger_name *)a)->name, ((const struct ledger_name *)b)->name);
+}
+
+static void swap(struct ledger_name *a, struct ledger_name *b)
+{
+        struct ledger_name c = *a;
+
+        *a = *b;
+        *b = c;
+}
+
+/* The names are a heap, the last in order on top. */
+static void sift_up(struct ledger_name *names, size_t i)
+{
+        for (; i > 0 && compare_names(&names[i], &names[(i - 1) / 2]) > 0; i = (i - 1) / 2)
+                swap(&names[i], &names[(i - 1) / 2]);
+}
+
+static void sift_down(struct ledger_name *names, size_t n)
+{
+        for (size_t i = 0, k; (k = 2 * i + 1) < n; i = k) {
+                if (k + 1 < n && compare_names(&names[k + 1], &names[k]) > 0)
+                        k++;
+                if (compare_names(&names[k], &names[i]) <= 0)
+                        return;
+                swap(&names[k], &names[i]);
+        }
+}
+
+/* The first @n_max so far, in a heap; the new size of it. */
+static size_t put_in_heap(const struct ledger *l, const struct claim *c, usec_t real_usec,
         struct ledger_name *names, size_t n, size_t n_max)
 {
-        size_t i = n;
-
-        while (i > 0 && compare(c->name, names[i - 1].name) < 0)
-                i--;
-        if (i == n_max)
-                return n;
-        n = MIN(n + 1, n_max);
-        memmove(names + i + 1, names + i, (n - 1 - i) * sizeof *names);
-        show(l, c, real_usec, &names[i]);
+        if (n < n_max) {
+                show(l, c, real_usec, &names[n]);
+                sift_up(names, n);
+                return n + 1;
+        }
+        if (compare(c->name, names[0].name) < 0) {
+                show(l, c, real_usec, &names[0]);
+                sift_down(names, n);
+        }
         return n;
 }
 
@@ -75,20 +113,18 @@ size_t ledger_list(const struct ledger *l, const char *after, usec_t real_usec,
         struct ledger_name *ret, size_t n_max)
 {
         const struct table *t = &l->names.by_name;
-        char folded[NAME_SIZE_MAX + 1];
         size_t n = 0;
 
-        if (strlen(after) > NAME_SIZE_MAX)
-                return 0;
-        name_fold(after, folded);
         for (size_t i = 0; i < t->n_buckets && n_max > 0; i++)
                 for (const struct table_entry *e = t->buckets[i]; e; e = e->next) {
                         const struct claim *c =
                                 &container_of(e, const struct holding, by_name)->claim;
 
-                        if (compare(c->name, folded) > 0)
-                                n = put_in_order(l, c, real_usec, ret, n, n_max);
+                        if (compare(c->name, after) > 0)
+                                n = put_in_heap(l, c, real_usec, ret, n, n_max);
                 }
+        if (n > 0)
+                qsort(ret, n, sizeof *ret, compare_names);
         return n;
 }
 
