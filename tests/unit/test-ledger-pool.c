@@ -267,6 +267,30 @@ TEST(small_blocks_do_not_outweigh)
         free(a);
 }
 
+/* Whoever was asked for headers and goes away holds up nobody. */
+TEST(when_one_goes_another_is_asked)
+{
+        struct ledger *l = make();
+        struct remote *a = make_remote(0), *b = make_remote(1);
+
+        for (unsigned i = 0; i < 3; i++)
+                extend_with(a, i);
+        memcpy(b->blocks, a->blocks, sizeof a->blocks);
+        b->n = a->n;
+        ASSERT_OK(ledger_connected(l, &a->peer, &now));
+        ASSERT_OK(say_tip(l, a));
+        ASSERT_OK(join(l, b));
+        ASSERT_OK(say_tip(l, b));
+        ASSERT_OK(serve(l));
+        ASSERT_EQ(height_of(l), 0);
+        ASSERT_OK(ledger_gone(l, &a->peer, &now));
+        ASSERT_OK(serve(l));
+        assert_tip(l, b);
+        ledger_free(l);
+        free(a);
+        free(b);
+}
+
 /* Everything an engine does: a chain, a fork, records, a block of its own. */
 static int live(struct ledger *l, struct remote *a, struct remote *b, const struct certificate *c)
 {

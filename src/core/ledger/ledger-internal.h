@@ -26,7 +26,7 @@
 #define PATH_PER_PEER 4 /* of these, asked of one peer */
 #define ASK_USEC (5 * USEC_PER_SEC)
 #define PATH_USEC (15 * USEC_PER_SEC)       /* without progress: given up */
-#define SERVED_BURST 6000                   /* headers and blocks for one peer, in a minute */
+#define SERVED_BURST 60000                  /* headers and blocks for one peer, in a minute */
 #define WITHHELD_USEC (2 * USEC_PER_MINUTE) /* who did not deliver is not asked for so long */
 #define WITHHELD_DOUBLINGS 6U
 #define DISPUTED_USEC (10 * USEC_PER_MINUTE)

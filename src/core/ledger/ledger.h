@@ -54,8 +54,9 @@
 struct ledger;
 struct random;
 
-#define LEDGER_MESSAGE_SIZE_MAX (60 * 1024) /* a block is up to 12.6 kB: more than a small frame   \
-                                             */
+#define LEDGER_MESSAGE_SIZE_MAX                                                                    \
+        (60 * 1024) /* a block is up to 12.6 kB: more than a small frame                           \
+                     */
 #define LEDGER_PEERS_MAX 64
 #define LEDGER_POOL_MAX 1024
 #define LEDGER_POOL_PER_PEER_MAX 64

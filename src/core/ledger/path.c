@@ -437,4 +437,6 @@ void path_peer_gone(struct ledger *l, const struct ledger_peer *peer)
                         not_asked(l, &p->steps[i]);
         if (p->n > 0)
                 path_pump(l);
+        else
+                path_begin(l); /* it may have been asked for headers */
 }

@@ -65,16 +65,17 @@ static void tell_pool(struct ledger *l, const struct ledger_peer *peer)
 void peers_add(struct ledger *l, const struct ledger_peer *peer)
 {
         struct member *m = peers_find(l, peer);
+        bool is_again = m;
 
         if (!m && l->n_members == ELEMENTSOF(l->members))
                 return;
         if (!m)
                 m = &l->members[l->n_members++];
-        else
-                path_peer_gone(l, peer);
         *m = (struct member){ .peer = *peer,
                 .records = { .interval_usec = USEC_PER_MINUTE, .burst = LEDGER_RECORDS_BURST },
                 .served = { .interval_usec = USEC_PER_MINUTE, .burst = SERVED_BURST } };
+        if (is_again)
+                path_peer_gone(l, peer);
         list_for_each (i, &l->pool)
                 m->n_charged += peer_equal(&container_of(i, struct waiting, in_pool)->peer, peer);
         ledger_send(l, peer, write_tip(l));
