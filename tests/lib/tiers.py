@@ -377,6 +377,7 @@ class Run:
         if self.wanted("sim"):
             self.run_long_worlds(plain)
             self.run_long_rings(plain)
+            self.run_long_ledgers(plain)
         if self.wanted("integration"):
             if plain:
                 self.run_programs("integration", {"P2PCHAT_BUILD": plain}, "integration-long", 1,
@@ -415,6 +416,15 @@ class Run:
             ok = self.command(f"ring-{name}", [
                 os.path.join(directory, "tests", "sim", program), *arguments])
             self.results.add("sim-long", "ok" if ok else "not ok", f"ring-{name}")
+
+    def run_long_ledgers(self, directory):
+        self.title("ledgers")
+        for name in ("agree", "hostile", "power", "halves", "registrars", "bench"):
+            seeds = "1" if name == "bench" else "5"
+            ok = self.command(f"ledger-{name}", [
+                os.path.join(directory, "tests", "sim", "ledger"), "--long", "--seeds", seeds,
+                name])
+            self.results.add("sim-long", "ok" if ok else "not ok", f"ledger-{name}")
 
     def run_long_fuzz(self):
         if shutil.which("clang") is None:

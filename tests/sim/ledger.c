@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the ledger does with many members, some of them hostile
+ *
+ *     ledger [--seed N] [--seeds N] [--long] SCENARIO...
+ *
+ * Fails, with the seed, when the honest do not agree.
+ */
+#include <getopt.h>
+#include <malloc.h>
+#include <time.h>
+
+#include "core/ledger/gossip.h"
+#include "tests/lib/test.h"
+#include "tests/sim/ledger-world.h"
+
+#define MEMBERS 50
+#define N_NAMES 300 /* that are wanted */
+#define BITS 7      /* with a hash a second of each of 50: a block in 2.6 s */
+
+static uint64_t seed = 1;
+static unsigned n_seeds = 1;
+static bool is_long;
+static const struct genesis open_genesis = { .name = "simulated", .bits = BITS };
+
+#define CHECK(x, ...)                                                                              \
+        do {                                                                                       \
+                if (!(x)) {                                                                        \
+                        printf("seed %" PRIu64 ": %s fails: ", seed, #x);                          \
+                        printf(__VA_ARGS__);                                                       \
+                        printf("\n");                                                              \
+                        exit(1);                                                                   \
+                }                                                                                  \
+        } while (0)
+
+static double seconds(usec_t usec)
+{
+        return (double)usec / (double)USEC_PER_SEC;
+}
+
+static void check(const struct ledger_world *w)
+{
+        const char *wrong = ledger_world_check(w);
+
+        CHECK(!wrong, "%s", wrong);
+}
+
+static usec_t settle(struct ledger_world *w)
+{
+        usec_t took_usec = ledger_world_settle(w, 30 * USEC_PER_MINUTE);
+
+        CHECK(took_usec < USEC_INFINITY, "no agreement");
+        check(w);
+        return took_usec;
+}
+
+static struct ledger_status status_of(const struct ledger_world *w, unsigned i)
+{
+        struct ledger_status s;
+
+        ledger_status(w->nodes[i].ledger, &s);
+        return s;
+}
+
+/* For somebody new. */
+static void register_for_new(struct ledger_world *w, unsigned i, const char *name)
+{
+        uint8_t key[IDENTITY_SEED_SIZE];
+        struct identity identity;
+
+        random_bytes(w->random, key, sizeof key);
+        if (identity_init(&identity, key) < 0)
+                abort();
+        (void)ledger_world_register(w, i, &identity, name);
+        identity_done(&identity);
+}
+
+/* A name that some other wants too, now and then. */
+static void register_one(struct ledger_world *w, unsigned i)
+{
+        char name[USERNAME_SIZE_MAX + 1];
+
+        (void)snprintf(name, sizeof name, "name-%u", (unsigned)random_below(w->random, N_NAMES));
+        register_for_new(w, i, name);
+}
+
+static void register_own(struct ledger_world *w, unsigned i)
+{
+        char name[USERNAME_SIZE_MAX + 1];
+
+        (void)snprintf(name, sizeof name, "member-%u", i);
+        (void)ledger_world_register(w, i, NULL, name);
+}
+
+static void tear(struct ledger_world *w, unsigned n_sides)
+{
+        for (unsigned i = 0; i < w->n_nodes; i++)
+                w->nodes[i].side = n_sides > 1 ? (unsigned)random_below(w->random, n_sides) : 0;
+        ledger_world_relink(w);
+}
+
+/* Something happens: a name is wanted, a member dies or comes back, the network is torn or healed.
+ */
+static void happen(struct ledger_world *w)
+{
+        unsigned i = (unsigned)random_below(w->random, w->n_nodes);
+
+        switch (random_below(w->random, 24)) {
+        case 0:
+                tear(w, 2 + (unsigned)random_below(w->random, 2));
+                break;
+        case 1:
+                tear(w, 1);
+                break;
+        case 2:
+                if (i > 0 && w->nodes[i].is_alive && w->nodes[i].manner == MANNER_HONEST)
+                        ledger_world_crash(w, i);
+                break;
+        case 3:
+        case 4:
+                if (!w->nodes[i].is_alive)
+                        ledger_world_start(w, i);
+                break;
+        default:
+                register_one(w, ledger_world_any(w));
+        }
+}
+
+static void heal(struct ledger_world *w)
+{
+        tear(w, 1);
+        for (unsigned i = 0; i < w->n_nodes; i++)
+                if (!w->nodes[i].is_alive)
+                        ledger_world_start(w, i);
+}
+
+/* Parts of the network never part for so long that blocks become final on both sides. */
+static void live(struct ledger_world *w, unsigned n_events)
+{
+        for (unsigned n = 0; n < n_events; n++) {
+                happen(w);
+                ledger_world_run(w, random_below(w->random, 3 * USEC_PER_SEC));
+                if (n % 16 == 15) {
+                        heal(w);
+                        (void)settle(w);
+                }
+        }
+        heal(w);
+}
+
+static unsigned sum_of_reorganised(const struct ledger_world *w)
+{
+        unsigned sum = 0;
+
+        for (unsigned i = 0; i < w->n_nodes; i++)
+                sum += w->nodes[i].n_reorganised;
+        return sum;
+}
+
+static void run_agree(void)
+{
+        struct ledger_world w;
+        usec_t took_usec;
+
+        ledger_world_open(&w, seed, &open_genesis, MEMBERS);
+        ledger_world_connect(&w);
+        live(&w, is_long ? 1600 : 96);
+        took_usec = settle(&w);
+        printf("agree: %u blocks, %" PRIu64 " names, %u times another chain, one after %.0f s\n",
+                status_of(&w, 0).height, status_of(&w, 0).n_records, sum_of_reorganised(&w),
+                seconds(took_usec));
+        CHECK(status_of(&w, 0).n_records > 10, "nothing happened");
+        ledger_world_close(&w);
+}
+
+/* A header that claims a lot and has no work. */
+static void say_idle_tip(struct ledger_world *w, unsigned i)
+{
+        uint8_t message[LEDGER_MESSAGE_SIZE_MAX], hash[HASH_SIZE];
+        struct block_header h = { .height = status_of(w, i).height + 100,
+                .time_usec = ledger_world_clock(w, i).real_usec,
+                .total = 1000000 };
+
+        do {
+                h.nonce++;
+                block_header_hash(&h, hash);
+        } while (block_has_work(hash, BITS));
+        ledger_world_say(w, i, message, gossip_tip(w->genesis.context.network, &h, message));
+}
+
+/* In the name of another, whose key it is not: the signature is its own. */
+static void say_stolen(struct ledger_world *w, unsigned i)
+{
+        uint8_t data[3 + 2 + CERTIFICATE_SIZE_MAX] = { GOSSIP_RECORDS, 1 };
+        struct certificate c = { .kind = CERTIFICATE_REGISTER,
+                .name = "stolen",
+                .time_usec = ledger_world_clock(w, i).real_usec };
+        size_t size;
+
+        if (certificate_sign(&c, &w->nodes[i].identity, &w->genesis.context) < 0)
+                abort();
+        memcpy(c.public_key, w->nodes[0].identity.public_key, PUBLIC_KEY_SIZE);
+        size = certificate_encode(&c, data + 4);
+        data[2] = (uint8_t)(size >> 8);
+        data[3] = (uint8_t)size;
+        ledger_world_say(w, i, data, 4 + size);
+}
+
+static void misbehave(struct ledger_world *w)
+{
+        for (unsigned i = 0; i < w->n_nodes; i++) {
+                switch (w->nodes[i].manner) {
+                case MANNER_IDLER:
+                        say_idle_tip(w, i);
+                        break;
+                case MANNER_THIEF:
+                        say_stolen(w, i);
+                        register_one(w, i);
+                        break;
+                case MANNER_HOARDER:
+                case MANNER_FORGER:
+                case MANNER_FUTURE:
+                case MANNER_PAST:
+                        register_one(w, i);
+                        break;
+                case MANNER_HONEST:
+                        break;
+                }
+        }
+}
+
+static void run_hostile(void)
+{
+        struct ledger_world w;
+        struct ledger_name name;
+        unsigned n_bans = 0;
+        usec_t took_usec;
+
+        ledger_world_open(&w, seed, &open_genesis, MEMBERS);
+        for (unsigned i = 0; i < 12; i++) {
+                /* Two of each; who is to make blocks works twenty times as much. */
+                w.nodes[4 * i + 3].manner = MANNER_IDLER + i % 6;
+                w.nodes[4 * i + 3].rate = 20;
+        }
+        ledger_world_connect(&w);
+        for (unsigned n = 0; n < (is_long ? 40U : 5U); n++) {
+                live(&w, 16);
+                misbehave(&w);
+        }
+        took_usec = settle(&w);
+        for (unsigned i = 0; i < MEMBERS; i++)
+                n_bans += w.nodes[i].manner == MANNER_HONEST ? w.nodes[i].n_bans : 0;
+        printf("hostile: %u blocks, %" PRIu64 " names, %u bans, one after %.0f s\n",
+                status_of(&w, 0).height, status_of(&w, 0).n_records, n_bans, seconds(took_usec));
+        CHECK(n_bans > 3, "nobody was banned");
+        CHECK(!ledger_find(w.nodes[0].ledger, "stolen", LEDGER_BEGIN_USEC, &name),
+                "a name was stolen");
+        ledger_world_close(&w);
+}
+
+/* One with a hundred times the work of each, for itself: so many blocks, each with a name. */
+static void work_alone(struct ledger_world *w, unsigned i, uint32_t n_blocks)
+{
+        uint32_t until = status_of(w, i).height + n_blocks;
+
+        for (unsigned n = 0; status_of(w, i).height < until; n++) {
+                char name[USERNAME_SIZE_MAX + 1];
+
+                (void)snprintf(name, sizeof name, "secret-%u-%u", until, n);
+                register_for_new(w, i, name);
+                while (status_of(w, i).n_waiting > 0)
+                        ledger_world_run(w, USEC_PER_SEC);
+        }
+}
+
+static void run_power(void)
+{
+        struct ledger_world w;
+        unsigned strong = MEMBERS - 1;
+        uint32_t height;
+
+        ledger_world_open(&w, seed, &open_genesis, MEMBERS);
+        w.nodes[strong].rate = 100;
+        ledger_world_connect(&w);
+        for (unsigned i = 0; i < 20; i++)
+                register_own(&w, i);
+        (void)settle(&w);
+        /* It turns over what is not final: all follow, and the names come back. */
+        w.nodes[strong].side = 1;
+        ledger_world_relink(&w);
+        for (unsigned i = 20; i < 24; i++) {
+                register_own(&w, i);
+                ledger_world_run(&w, 20 * USEC_PER_SEC);
+        }
+        work_alone(&w, strong, 8);
+        tear(&w, 1);
+        (void)settle(&w);
+        CHECK(w.nodes[0].n_reorganised > 0 && w.nodes[0].n_reports == 0, "not followed");
+        for (unsigned i = 0; i < 24; i++) {
+                struct ledger_name name;
+
+                CHECK(ledger_find_key(w.nodes[0].ledger, w.nodes[i].identity.public_key,
+                              LEDGER_BEGIN_USEC, &name),
+                        "a name is lost");
+        }
+        printf("power: a shorter chain was left for one of more work, no name lost\n");
+        /* It turns over what is final: all report the same block, and stay. */
+        w.nodes[strong].side = 1;
+        ledger_world_relink(&w);
+        height = status_of(&w, 0).height;
+        for (unsigned i = 24; i < 46; i++) {
+                register_own(&w, i);
+                ledger_world_run(&w, 20 * USEC_PER_SEC);
+        }
+        work_alone(&w, strong, status_of(&w, 0).height - height + 20);
+        CHECK(status_of(&w, 0).height > height + LEDGER_FINAL_DEPTH, "too few blocks");
+        w.nodes[strong].manner = MANNER_FORGER; /* not honest: agreement is without it */
+        w.is_lying = true;
+        tear(&w, 1);
+        (void)settle(&w);
+        ledger_world_run(&w, USEC_PER_MINUTE);
+        w.is_lying = false;
+        for (unsigned i = 0; i < strong; i++) {
+                const struct ledger_node *n = &w.nodes[i];
+
+                CHECK(!n->is_joined[strong] || (n->n_reports > 0 && n->report_height == height + 1),
+                        "member %u reports %u times, height %u", i, n->n_reports, n->report_height);
+        }
+        printf("power: final blocks stayed, and the block of height %u was reported\n", height + 1);
+        ledger_world_close(&w);
+}
+
+/* Torn for so long that both sides have final blocks of their own. */
+static void run_halves(void)
+{
+        struct ledger_world w;
+        uint32_t height, heights[2];
+        unsigned lighter, n_reports = 0;
+
+        ledger_world_open(&w, seed, &open_genesis, MEMBERS);
+        ledger_world_connect(&w);
+        register_own(&w, 0);
+        (void)settle(&w);
+        height = status_of(&w, 0).height;
+        for (unsigned i = 0; i < MEMBERS; i++)
+                w.nodes[i].side = i < MEMBERS / 2 ? 0 : 1;
+        ledger_world_relink(&w);
+        for (unsigned i = 1; i < 44; i++) {
+                register_own(&w, i < 22 ? i : i + 3);
+                ledger_world_run(&w, 30 * USEC_PER_SEC);
+        }
+        ledger_world_run(&w, 5 * USEC_PER_MINUTE);
+        heights[0] = status_of(&w, 0).height;
+        heights[1] = status_of(&w, MEMBERS - 1).height;
+        CHECK(MIN(heights[0], heights[1]) > height + LEDGER_FINAL_DEPTH, "too few blocks");
+        tear(&w, 1);
+        ledger_world_run(&w, 5 * USEC_PER_MINUTE);
+        check(&w);
+        lighter = heights[0] < heights[1] ? 0 : 1;
+        for (unsigned i = 0; i < MEMBERS; i++) {
+                CHECK(w.nodes[i].n_reports == 0 || w.nodes[i].report_height == height + 1,
+                        "member %u reports height %u", i, w.nodes[i].report_height);
+                n_reports += w.nodes[i].n_reports > 0 && (i >= MEMBERS / 2) == lighter;
+                CHECK(memcmp(status_of(&w, i).tip,
+                              status_of(&w, i < MEMBERS / 2 ? 0 : MEMBERS - 1).tip, HASH_SIZE) == 0,
+                        "the halves are not one each");
+        }
+        CHECK(heights[0] == heights[1] || n_reports > MEMBERS / 3, "only %u report", n_reports);
+        printf("halves: %u and %u blocks, the fork at %u reported by %u of the lighter side\n",
+                heights[0] - height, heights[1] - height, height + 1, n_reports);
+        ledger_world_close(&w);
+}
+
+static void run_registrars(void)
+{
+        struct genesis g = { .name = "office", .context.n_registrars = 1 };
+        uint8_t key[IDENTITY_SEED_SIZE] = { 7 };
+        struct identity registrar;
+        struct ledger_world w;
+        usec_t took_usec;
+
+        if (identity_init(&registrar, key) < 0)
+                abort();
+        memcpy(g.context.registrars[0], registrar.public_key, PUBLIC_KEY_SIZE);
+        ledger_world_open(&w, seed, &g, MEMBERS);
+        w.registrar = &registrar;
+        ledger_world_connect(&w);
+        live(&w, is_long ? 800 : 48);
+        took_usec = settle(&w);
+        printf("registrars: %u blocks, %" PRIu64 " names, %u times another chain, one after %.0f "
+               "s\n",
+                status_of(&w, 0).height, status_of(&w, 0).n_records, sum_of_reorganised(&w),
+                seconds(took_usec));
+        ledger_world_close(&w);
+        identity_done(&registrar);
+}
+
+/* A record of somebody, signed or not: to restore it, which does not look, not. */
+static void make_record(
+        const struct ledger_world *w, struct certificate *c, size_t i, bool is_signed)
+{
+        uint8_t key[IDENTITY_SEED_SIZE] = { 9 };
+        struct identity identity;
+
+        *c = (struct certificate){ .kind = CERTIFICATE_REGISTER, .time_usec = LEDGER_BEGIN_USEC };
+        (void)snprintf(c->name, sizeof c->name, "name-%zu", i);
+        memcpy(key + 8, &i, sizeof i);
+        memcpy(c->public_key, key, sizeof key);
+        if (!is_signed)
+                return;
+        if (identity_init(&identity, key) < 0 ||
+                certificate_sign(c, &identity, &w->genesis.context) < 0)
+                abort();
+        identity_done(&identity);
+}
+
+static void keep(struct ledger_node *n, const struct block *b)
+{
+        uint8_t data[BLOCK_SIZE_MAX];
+        struct stored_block *s = &n->stored[n->n_stored++];
+
+        s->size = block_encode(b, data);
+        s->data = malloc(s->size);
+        if (!s->data)
+                abort();
+        memcpy(s->data, data, s->size);
+}
+
+/* A chain of full blocks on the disk of a member, made by hand. */
+static void fill_disk(
+        struct ledger_world *w, struct ledger_node *n, size_t n_records, bool is_signed)
+{
+        static struct block b;
+
+        b = (struct block){ .n_records = 0 };
+        memcpy(b.hash, w->genesis.context.network, HASH_SIZE);
+        n->stored_allocated = n_records / BLOCK_RECORDS_MAX + 1;
+        n->stored = calloc(n->stored_allocated, sizeof *n->stored);
+        if (!n->stored)
+                abort();
+        for (size_t i = 0; i < n_records; i++) {
+                make_record(w, &b.records[b.n_records++], i, is_signed);
+                if (b.n_records < BLOCK_RECORDS_MAX && i + 1 < n_records)
+                        continue;
+                b.header = (struct block_header){ .height = (uint32_t)n->n_stored + 1,
+                        .time_usec = LEDGER_BEGIN_USEC + n->n_stored,
+                        .total = i + 1 };
+                memcpy(b.header.previous, b.hash, HASH_SIZE);
+                block_seal(&b);
+                do {
+                        b.header.nonce++;
+                        block_header_hash(&b.header, b.hash);
+                } while (!block_has_work(b.hash, w->genesis.bits));
+                keep(n, &b);
+                b.n_records = 0;
+        }
+}
+
+static double since(clock_t begin)
+{
+        return (double)(clock() - begin) / CLOCKS_PER_SEC;
+}
+
+static void bench_check(struct ledger_world *w, const struct ledger_node *n, size_t n_records)
+{
+        struct ledger_options o = { .genesis = &w->genesis, .random = w->random };
+        struct ledger *l;
+        clock_t begin = clock();
+        double took, longest = 0;
+        size_t bad;
+
+        if (ledger_new(&o, &l) < 0)
+                abort();
+        for (size_t i = 0; i < n->n_stored; i++) {
+                clock_t slice = clock();
+
+                CHECK(ledger_check(l, n->stored[i].data, n->stored[i].size, &bad) == 0, "damaged");
+                longest = MAX(longest, since(slice));
+        }
+        took = since(begin);
+        printf("check: %zu records in %.1f s, %.0f a second; the longest slice %.0f ms\n",
+                n_records, took, (double)n_records / took, 1000 * longest);
+        ledger_free(l);
+}
+
+static void bench_newcomer(struct ledger_world *w, size_t n_records)
+{
+        clock_t begin = clock();
+        usec_t took_usec;
+
+        for (unsigned i = 1; i < w->n_nodes - 1; i++) {
+                struct ledger_node *n = &w->nodes[i];
+
+                n->stored = calloc(w->nodes[0].n_stored, sizeof *n->stored);
+                for (; n->n_stored < w->nodes[0].n_stored; n->n_stored++) {
+                        n->stored[n->n_stored] = w->nodes[0].stored[n->n_stored];
+                        n->stored[n->n_stored].data = malloc(n->stored[n->n_stored].size);
+                        memcpy(n->stored[n->n_stored].data, w->nodes[0].stored[n->n_stored].data,
+                                n->stored[n->n_stored].size);
+                }
+                n->stored_allocated = n->n_stored;
+                ledger_world_crash(w, i);
+                ledger_world_start(w, i);
+        }
+        for (unsigned i = 0; i + 1 < w->n_nodes; i++)
+                w->nodes[i].is_linked[w->n_nodes - 1] = w->nodes[w->n_nodes - 1].is_linked[i] =
+                        true;
+        begin = clock();
+        ledger_world_relink(w);
+        took_usec = settle(w);
+        printf("newcomer: %zu records from %zu members in %.1f s of the network's time, %.1f s of "
+               "work for all\n",
+                n_records, w->n_nodes - 1, seconds(took_usec), since(begin));
+}
+
+static void bench_restore(size_t n_records)
+{
+        struct genesis g = { .name = "simulated", .bits = 4 };
+        struct ledger_name *names = calloc(1000, sizeof *names);
+        struct ledger_world w;
+        size_t before;
+        clock_t begin;
+
+        ledger_world_open(&w, seed, &g, 1);
+        fill_disk(&w, &w.nodes[0], n_records, false);
+        ledger_world_crash(&w, 0);
+        before = mallinfo2().uordblks;
+        begin = clock();
+        ledger_world_start(&w, 0);
+        printf("restore: %zu records in %.0f ms; %.0f bytes of memory a record\n", n_records,
+                1000 * since(begin), (double)(mallinfo2().uordblks - before) / (double)n_records);
+        begin = clock();
+        (void)ledger_list(w.nodes[0].ledger, "name-5", LEDGER_BEGIN_USEC, names, 1000);
+        printf("list: 1000 names in %.1f ms\n", 1000 * since(begin));
+        free(names);
+        ledger_world_close(&w);
+}
+
+/* Of this machine. */
+static void run_bench(void)
+{
+        struct genesis g = { .name = "simulated", .bits = 4 };
+        size_t n_records = is_long ? 100000 : 2000;
+        struct ledger_world w;
+
+        bench_restore(100000);
+        ledger_world_open(&w, seed, &g, 9);
+        fill_disk(&w, &w.nodes[0], n_records, true);
+        ledger_world_crash(&w, 0);
+        ledger_world_start(&w, 0);
+        bench_check(&w, &w.nodes[0], n_records);
+        if (!is_long)
+                bench_newcomer(&w, n_records);
+        ledger_world_close(&w);
+}
+
+static const struct {
+        const char *name;
+        void (*run)(void);
+} scenarios[] = {
+        { "agree", run_agree },
+        { "hostile", run_hostile },
+        { "power", run_power },
+        { "halves", run_halves },
+        { "registrars", run_registrars },
+        { "bench", run_bench },
+};
+
+int main(int argc, char **argv)
+{
+        static const struct option options[] = { { "seed", required_argument, NULL, 's' },
+                { "seeds", required_argument, NULL, 'n' }, { "long", no_argument, NULL, 'l' },
+                { 0 } };
+        uint64_t first;
+        bool is_locked;
+        int o;
+
+        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                if (o == 's')
+                        seed = strtoull(optarg, NULL, 10);
+                else if (o == 'n')
+                        n_seeds = (unsigned)strtoul(optarg, NULL, 10);
+                else if (o == 'l')
+                        is_long = true;
+                else
+                        return 2;
+        }
+        (void)setvbuf(stdout, NULL, _IOLBF, 0);
+        if (crypto_init(&is_locked) < 0)
+                return 77;
+        first = seed;
+        for (int i = optind; i < argc; i++)
+                for (size_t k = 0; k < ELEMENTSOF(scenarios); k++)
+                        for (seed = first; seed < first + n_seeds; seed++)
+                                if (streq(argv[i], scenarios[k].name))
+                                        scenarios[k].run();
+        return 0;
+}
