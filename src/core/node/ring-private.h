@@ -65,7 +65,6 @@ struct ring {
         struct ring_id position;
         struct endpoint endpoint; /* where others reached us; no family: nowhere yet */
         struct ring_record record;
-        bool is_stored;   /* record is what the store has */
         bool is_renewing; /* the engine is to be made anew: it has left the ring */
         bool publishes;   /* our record is to be told to the engine */
         usec_t save_usec; /* when whom we know is next looked at for the store */

@@ -98,7 +98,6 @@ bool node_ring_is_joined(const struct node *n)
 int node_restore_ring(struct node *n, const struct ring_record *record, struct now now)
 {
         n->ring.record = *record;
-        n->ring.is_stored = true;
         n->ring.publishes = record->is_joined;
         if (record->n_places > 0)
                 n->ring.visit_usec = now.mono_usec;
@@ -169,7 +168,6 @@ static int publish(struct node *n, struct now now)
 
 static int store_record(struct node *n)
 {
-        n->ring.is_stored = true;
         return agenda_add_change(
                 &n->agenda, &(struct change){ .type = CHANGE_RING, .ring = n->ring.record });
 }
