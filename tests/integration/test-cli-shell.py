@@ -15,10 +15,10 @@ from peer import Peer  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
 
-def start():
+def start(config=""):
     """Ece in a shell that has asked for the name already, and Bob."""
-    ece = Daemon(Bus(), "127.20.2.1", name="Ece")
-    bob = Daemon(Bus(), "127.20.2.2", name="Bob")
+    ece = Daemon(Bus(), "127.20.2.1", name="Ece", config=config)
+    bob = Daemon(Bus(), "127.20.2.2", name="Bob", config=config)
     directory = os.path.join(ece.directory, "xdg-state/p2pchat")
     os.makedirs(directory)
     open(os.path.join(directory, "username-asked"), "w").close()
@@ -108,7 +108,7 @@ def the_classic_words():
 
 @test
 def who_has_a_key_is_always_spoken_to_in_secret():
-    ece, bob = start()
+    ece, bob = start(NO_RING)
     terminal = Terminal(ece.bus, ece.directory)
     terminal.wait(r"^p2pchat>$")
     terminal.enter("Chat")

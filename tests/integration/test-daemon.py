@@ -30,8 +30,8 @@ def bob_beside(**kwargs):
     return Daemon(Bus(), BOB, **{"name": "Bob", **kwargs})
 
 
-def two(config="", **kwargs):
-    ece, bob = ece_alone(config=config, **kwargs), bob_beside(**kwargs)
+def two(config="", config_of_bob="", **kwargs):
+    ece, bob = ece_alone(config=config, **kwargs), bob_beside(config=config_of_bob, **kwargs)
     ece.wait_user("Bob")
     bob.wait_user("Ece")
     return ece, bob
@@ -134,7 +134,7 @@ class Mute:
 
 @test
 def hear_each_other():
-    ece, bob = two()
+    ece, bob = two(config=NO_RING, config_of_bob=NO_RING)
     user = ece.user("Bob")
     assert_equal(user["address"], BOB, "address")
     assert_equal((user["id"], user["security"], user["flags"]), (bob.get("Id"), "unproven", ""),

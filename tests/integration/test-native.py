@@ -107,7 +107,7 @@ def native_peer(to, name, seed=None, address=CAN):
 
 @test
 def both_ways_encrypted():
-    ece, bob = two()
+    ece, bob = two(config=NO_RING)
     assert_equal(ece.user("Bob")["security"], "unproven", "security before")
     say(ece, "bob", "one")
     row = ece.user("Bob")

@@ -65,6 +65,10 @@ class BusError(Exception):
         self.sentence = sentence
 
 
+# Neighbours on the ring prove their keys by themselves; with this they do so when somebody writes.
+NO_RING = "[Ring]\nEnabled=no\n"
+
+
 def build_directory(sanitized=None):
     """Where the binaries are; None: sanitized if there is such a build."""
     if sanitized is None:
