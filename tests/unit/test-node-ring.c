@@ -220,6 +220,23 @@ TEST(leaving_withdraws_and_forgets)
         net_done(&net);
 }
 
+/* Those who know it from before call again; that does not make it one of them. */
+TEST(who_left_stays_away)
+{
+        set_up();
+        add_lan(0, 0, 2);
+        add_lan(1, 2, 1);
+        net_pass(&net, SETTLE_USEC);
+        join(2, 0);
+        net_pass(&net, SETTLE_USEC);
+        assert_one_ring(0, 3);
+        ASSERT_OK(node_ring_leave(machine(2)->node, net.now, NULL));
+        net_pass(&net, USEC_PER_HOUR);
+        ASSERT_EQ(status(2).chord.state, CHORD_CLIENT);
+        assert_one_ring(0, 2);
+        net_done(&net);
+}
+
 static void assert_join_fails(int i, const struct endpoint *at)
 {
         ASSERT_OK(node_ring_join(machine(i)->node, 9, "nowhere.example", at, 1, net.now, NULL));

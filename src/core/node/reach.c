@@ -42,7 +42,9 @@ struct link *node_reach_somebody(const struct node *n)
                 const struct introduction *who =
                         link->session && link->is_proven ? session_peer(link->session) : NULL;
 
-                if (who && who->features & FEATURE_RING && node_session_with(n, who->id) == link &&
+                if (who && who->features & FEATURE_RING &&
+                        (node_ring_is_joined(n) || node_ring_is_near(n, who->id)) &&
+                        node_session_with(n, who->id) == link &&
                         (!found || link->asked_usec < found->asked_usec))
                         found = link;
         }
