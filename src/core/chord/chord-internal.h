@@ -319,6 +319,8 @@ void owner_looked_up(struct chord *c, const struct lookup *l);
 /* @m: NULL when there was no answer; so too for find_records(). */
 void owner_stored(struct chord *c, const struct ask *a, const struct rpc *m);
 void owner_withdraw(struct chord *c);
+/* This node is dead: if it kept our record, that is told anew soon. */
+void owner_holder_gone(struct chord *c, const struct ring_id *id);
 void find_looked_up(struct chord *c, const struct lookup *l);
 void find_records(struct chord *c, const struct ask *a, const struct rpc *m);
 void find_advance(struct chord *c);

@@ -292,6 +292,9 @@ void holder_repair(struct chord *c)
 
         c->repair_usec = USEC_INFINITY;
         if (!c->has_predecessor) {
+                /* Who comes back may have forgotten what it was given. */
+                c->n_repaired_to = 0;
+                c->has_handed_over = false;
                 /* Alone there is nobody to help; otherwise one will say so soon. */
                 if (c->successors.n > 0)
                         holder_ring_changed(c);

@@ -119,6 +119,25 @@ void owner_stored(struct chord *c, const struct ask *a, const struct rpc *m)
                 taken(c, a->reference, &a->peer);
 }
 
+static bool keeps(const struct publication *p, size_t point, const struct ring_id *id)
+{
+        size_t n = MIN(p->holder_next[point], ELEMENTSOF(p->holders[point]));
+
+        for (size_t i = 0; i < n; i++)
+                if (ring_id_equal(&p->holders[point][i].id, id))
+                        return true;
+        return false;
+}
+
+void owner_holder_gone(struct chord *c, const struct ring_id *id)
+{
+        struct publication *p = &c->publication;
+
+        for (size_t i = 0; p->is_wanted && i < RING_POINTS; i++)
+                if (keeps(p, i, id))
+                        p->next_usec = usec_min(p->next_usec, usec_add(c->now_usec, RETRY_USEC));
+}
+
 void owner_withdraw(struct chord *c)
 {
         struct publication *p = &c->publication;
