@@ -115,7 +115,8 @@ def a_missing_secondary_socket_does_not_matter():
         ece.wait_active()
 
     defer(start)
-    ece.run("systemctl", "stop", "p2pchatd.service", "p2pchatd-second.socket")
+    # All of them: a neighbour that calls meanwhile would have them started again.
+    ece.run("systemctl", "stop", "p2pchatd.socket", "p2pchatd.service")
     with ece.socket(socket.SOCK_DGRAM) as thief:
         thief.bind(("0.0.0.0", 6004))
         ece.run("systemctl", "start", "p2pchatd.service")
