@@ -668,6 +668,70 @@ TEST(old_records_and_withdrawn_ones_do_not_come_back)
         chord_free(c);
 }
 
+/* A client whose contact 10 names two holders, of which 20 keeps silent and 30 has the record of
+ * @i: how long it takes until it is found. */
+static usec_t find_beside_the_silent(struct chord *c, const struct identity *i)
+{
+        struct record r = { .name = "Ece",
+                .sequence = 1,
+                .n_endpoints = 1,
+                .endpoints = { peer_of(40).endpoint } };
+        struct endpoint here = peer_of(SELF).endpoint;
+        struct chord_effect e;
+        uint8_t data[CHORD_RECORD_SIZE_MAX];
+        usec_t start_usec = now_usec;
+        size_t size;
+
+        memcpy(r.public_key, i->public_key, sizeof r.public_key);
+        ASSERT_OK(record_encode(&r, i, dice, data, &size));
+        for (;;) {
+                struct rpc m, reply;
+
+                while (!chord_next_effect(c, &e)) {
+                        now_usec = chord_deadline(c);
+                        ASSERT_OK(chord_advance(c, now_usec));
+                }
+                if (e.type == CHORD_FOUND)
+                        break;
+                ASSERT_OK(rpc_decode(e.data, e.size, &here, &m));
+                reply = (struct rpc){ .number = m.number, .is_member = true };
+                if (m.kind == RPC_FIND_SUCCESSOR) {
+                        reply.kind = RPC_FOUND;
+                        reply.successors = (struct rpc_peers){
+                                .peers = { peer_of((uint8_t)(m.target.bytes[0] + 1)),
+                                        peer_of((uint8_t)(m.target.bytes[0] + 2)) },
+                                .n = 2
+                        };
+                } else if (m.kind == RPC_FETCH &&
+                           e.peer.id.bytes[0] == (uint8_t)(m.target.bytes[0] + 2)) {
+                        reply.kind = RPC_RECORDS;
+                        reply.n_records = 1;
+                        reply.records[0] = (struct rpc_blob){ data, size };
+                } else {
+                        continue;
+                }
+                tell(c, e.peer.id.bytes[0], &reply);
+        }
+        ASSERT_EQ(e.n_records, 1);
+        return now_usec - start_usec;
+}
+
+TEST(who_keeps_silent_holds_up_no_find)
+{
+        struct chord_peer contact = peer_of(10);
+        struct identity i;
+        struct chord *c;
+        uint64_t number;
+
+        make_identity(&i);
+        c = make(NULL);
+        ASSERT_OK(chord_hear(c, &contact, now_usec));
+        ASSERT_OK(chord_find(c, "Ece", i.id, now_usec, &number));
+        ASSERT_EQ(find_beside_the_silent(c, &i), 2 * CHORD_PATIENCE_USEC);
+        identity_done(&i);
+        chord_free(c);
+}
+
 /* Publishes through one contact that keeps all, refuses all or keeps silent: when is the next time?
  */
 static usec_t publish(struct chord *c, int stored)

@@ -80,8 +80,9 @@ void chord_ask(struct chord *c, const struct chord_peer *peer, struct rpc *m,
                 .purpose = purpose,
                 .peer = *peer,
                 .reference = reference,
-                .patience_usec = purpose == ASK_LOOKUP ? usec_add(c->now_usec, CHORD_PATIENCE_USEC)
-                                                       : USEC_INFINITY,
+                .patience_usec = purpose == ASK_LOOKUP || purpose == ASK_FETCH
+                                         ? usec_add(c->now_usec, CHORD_PATIENCE_USEC)
+                                         : USEC_INFINITY,
                 .deadline_usec = usec_add(c->now_usec, CHORD_ASK_USEC),
         };
         chord_send(c, peer, m);
@@ -136,6 +137,19 @@ bool chord_is_asked(const struct chord *c, const struct ring_id *id, enum ask_pu
                 if (c->asks[i].purpose == purpose && ring_id_equal(&c->asks[i].peer.id, id))
                         return true;
         return false;
+}
+
+unsigned chord_count_asked(const struct chord *c, enum ask_purpose purpose, uint64_t reference)
+{
+        unsigned n = 0;
+
+        for (size_t i = 0; i < c->n_asks; i++) {
+                const struct ask *a = &c->asks[i];
+
+                n += a->purpose == purpose && a->reference == reference &&
+                     a->patience_usec > c->now_usec;
+        }
+        return n;
 }
 
 bool chord_take_failed_ask(struct chord *c, const struct ring_id *id, struct ask *ret)

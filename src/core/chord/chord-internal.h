@@ -46,7 +46,7 @@ struct ask {
         struct chord_peer peer;
         uint64_t reference; /* ASK_FINGER: its index; ASK_LOOKUP, ASK_FETCH: number of the lookup or
                                find; ASK_STORE: the point */
-        usec_t patience_usec; /* ASK_LOOKUP */
+        usec_t patience_usec; /* ASK_LOOKUP, ASK_FETCH: then another one is asked too */
         usec_t deadline_usec;
 };
 
@@ -71,7 +71,8 @@ enum candidate_state {
 struct candidate {
         struct chord_peer peer;
         enum candidate_state state;
-        unsigned depth; /* in how many steps it was come by */
+        usec_t patience_usec; /* ASKED: after that others are asked too */
+        unsigned depth;       /* in how many steps it was come by */
 };
 
 struct lookup {
@@ -81,7 +82,6 @@ struct lookup {
         struct ring_id target;
         bool has_excluded;
         struct ring_id excluded;                            /* not to be believed */
-        unsigned parallel;                                  /* how many may be asked at a time */
         struct candidate candidates[LOOKUP_CANDIDATES_MAX]; /* the nearest to the target first */
         size_t n_candidates;
         bool has_claim; /* somebody, or our own list, says who keeps the target */
@@ -146,6 +146,7 @@ struct find {
         char id[ID_STRING_SIZE];
         struct find_point points[RING_POINTS];
         struct record records[CHORD_OWNERS_MAX];
+        uint8_t digests[CHORD_OWNERS_MAX][HASH_SIZE]; /* of what the records were decoded from */
         size_t n_records;
 };
 
@@ -182,6 +183,8 @@ struct chord {
 
         struct chord_peer contacts[CHORD_CONTACTS_MAX];
         size_t n_contacts, contact_next;
+        struct chord_peer shortcuts[CHORD_SHORTCUTS_MAX]; /* answered lookups of ours lately */
+        size_t shortcut_next;
         struct suspect suspects[SUSPECTS_MAX];
         size_t suspect_next;
         struct introduced introductions[INTRODUCTIONS_MAX];
@@ -230,6 +233,8 @@ void chord_ask(struct chord *c, const struct chord_peer *peer, struct rpc *m,
 bool chord_take_ask(
         struct chord *c, const struct ring_id *from, const struct rpc *answer, struct ask *ret);
 bool chord_is_asked(const struct chord *c, const struct ring_id *id, enum ask_purpose purpose);
+/* Those that do not let us wait for too long yet. */
+unsigned chord_count_asked(const struct chord *c, enum ask_purpose purpose, uint64_t reference);
 /* One that is over at @now_usec, or that goes to @id if that is not NULL. */
 bool chord_take_failed_ask(struct chord *c, const struct ring_id *id, struct ask *ret);
 struct chord_effect *chord_add_effect(struct chord *c, enum chord_effect_type type, size_t size);
@@ -297,6 +302,8 @@ void lookup_add(struct chord *c, struct lookup *l, const struct chord_peer *peer
 void lookup_pump(struct chord *c, struct lookup *l);
 void lookup_pump_all(struct chord *c);
 void lookup_found(struct chord *c, const struct ask *a, const struct rpc *m);
+/* It is no shortcut any more. */
+void lookup_forget(struct chord *c, const struct ring_id *id);
 void lookup_ask_failed(struct chord *c, const struct ask *a);
 bool lookup_is_under_way(const struct chord *c, enum lookup_purpose purpose);
 

@@ -63,6 +63,7 @@ struct random;
 
 #define CHORD_FINGERS 24                          /* halves of the circle, down to 2^-24 */
 #define CHORD_CONTACTS_MAX 16                     /* whom we could ask for a ring */
+#define CHORD_SHORTCUTS_MAX 64                    /* first hops of lookups, beside the fingers */
 #define CHORD_LOOKUPS_MAX 64                      /* under way, our own included */
 #define CHORD_ASK_USEC (3 * USEC_PER_SEC)         /* no answer for so long: gone */
 #define CHORD_PATIENCE_USEC (700 * USEC_PER_MSEC) /* then a lookup asks another one too */

@@ -7,13 +7,16 @@
  * and the target and may be alive: so a liar far away is overruled by everybody nearer, and dead
  * nodes are gone round. A claim that would leave a gap far wider than gaps are on this ring is
  * doubted: then all others that are known are asked too before it is believed.
+ *
+ * A member asks one at a time, the nearest, for most answer at once; only who lets us wait has
+ * another one asked beside it. First hops are not only fingers: whoever answered us lately is a
+ * shortcut, nearer than a finger and most likely still connected.
  */
 #include "core/chord/chord-internal.h"
 
-#define GAP_MAX 8      /* mean gaps; chance makes one wider with a probability of e^-8 */
-#define SMALL_RING 16  /* below this, gaps say nothing */
-#define PARALLEL_OWN 1 /* our own upkeep is in no hurry */
-#define PARALLEL_USER 3
+#define GAP_MAX 8         /* mean gaps; chance makes one wider with a probability of e^-8 */
+#define SMALL_RING 16     /* below this, gaps say nothing */
+#define PARALLEL_CLIENT 3 /* it doubts every claim and asks many */
 
 static void add_peer(struct rpc_peers *to, const struct chord_peer *p)
 {
@@ -79,9 +82,6 @@ struct lookup *lookup_new(struct chord *c, enum lookup_purpose purpose, uint64_t
         l->purpose = purpose;
         l->reference = reference;
         l->target = *target;
-        l->parallel = purpose == LOOKUP_USER || purpose == LOOKUP_FIND || c->state != CHORD_MEMBER
-                              ? PARALLEL_USER
-                              : PARALLEL_OWN;
         l->deadline_usec = usec_add(c->now_usec, CHORD_LOOKUP_USEC);
         c->lookups[c->n_lookups++] = l;
         return l;
@@ -165,12 +165,39 @@ static void seed_one(
                 lookup_add(c, l, p, 1);
 }
 
+static void remember(struct chord *c, const struct chord_peer *peer)
+{
+        for (size_t i = 0; i < CHORD_SHORTCUTS_MAX; i++)
+                if (ring_id_equal(&c->shortcuts[i].id, &peer->id))
+                        return;
+        c->shortcuts[c->shortcut_next++ % CHORD_SHORTCUTS_MAX] = *peer;
+}
+
+void lookup_forget(struct chord *c, const struct ring_id *id)
+{
+        for (size_t i = 0; i < CHORD_SHORTCUTS_MAX; i++)
+                if (ring_id_equal(&c->shortcuts[i].id, id))
+                        c->shortcuts[i] = (struct chord_peer){ 0 };
+}
+
+static void add_shortcuts(
+        const struct chord *c, const struct ring_id *target, struct rpc_peers *closer)
+{
+        for (size_t i = 0; i < CHORD_SHORTCUTS_MAX; i++)
+                if (c->shortcuts[i].endpoint.family != ENDPOINT_NONE &&
+                        ring_between(&c->id, &c->shortcuts[i].id, target))
+                        insert_closer(closer, target, &c->shortcuts[i]);
+}
+
 void lookup_seed(struct chord *c, struct lookup *l, int half)
 {
         struct rpc own = { .kind = RPC_FOUND };
         struct chord_peer self = ring_self(c);
 
         lookup_answer(c, &l->target, &own);
+        /* Our upkeep is to see the ring as it is, not by those whom we happen to know. */
+        if (own.is_member && (l->purpose == LOOKUP_FIND || l->purpose == LOOKUP_USER))
+                add_shortcuts(c, &l->target, &own.closer);
         for (size_t i = 0; i < own.closer.n; i++)
                 seed_one(c, l, &own.closer.peers[i], i, own.closer.n > 1 ? half : SEEDS_ALL);
         for (size_t i = 0; !own.is_member && i < c->n_contacts; i++)
@@ -243,26 +270,16 @@ static void ask_candidate(struct chord *c, struct lookup *l, struct candidate *k
         struct rpc m = { .kind = RPC_FIND_SUCCESSOR, .target = l->target };
 
         k->state = CANDIDATE_ASKED;
+        k->patience_usec = usec_add(c->now_usec, CHORD_PATIENCE_USEC);
         l->n_asked++;
         chord_ask(c, &k->peer, &m, ASK_LOOKUP, l->number);
 }
 
 /* One who lets us wait does not keep others from being asked. */
-static bool is_overdue(const struct chord *c, const struct lookup *l, const struct candidate *k)
-{
-        for (size_t i = 0; i < c->n_asks; i++) {
-                const struct ask *a = &c->asks[i];
-
-                if (a->purpose == ASK_LOOKUP && a->reference == l->number &&
-                        ring_id_equal(&a->peer.id, &k->peer.id))
-                        return a->patience_usec <= c->now_usec;
-        }
-        return true;
-}
-
 void lookup_pump(struct chord *c, struct lookup *l)
 {
-        unsigned n_open = 0, n_waiting = 0;
+        unsigned n_open = 0, n_waiting = 0,
+                 parallel = c->state == CHORD_MEMBER ? 1 : PARALLEL_CLIENT;
         bool is_over = c->now_usec >= l->deadline_usec || l->n_asked >= CHORD_LOOKUP_ASKS_MAX;
 
         for (size_t i = 0; i < l->n_candidates && !is_over; i++) {
@@ -270,14 +287,14 @@ void lookup_pump(struct chord *c, struct lookup *l)
 
                 if (l->has_claim && !l->is_doubtful && !is_nearer(l, &k->peer.id, &l->claimant.id))
                         break;
-                if (k->state == CANDIDATE_NEW && n_waiting < l->parallel &&
+                if (k->state == CANDIDATE_NEW && n_waiting < parallel &&
                         l->n_asked < CHORD_LOOKUP_ASKS_MAX)
                         ask_candidate(c, l, k);
                 if (k->state == CANDIDATE_NEW)
                         n_open++;
                 if (k->state == CANDIDATE_ASKED) {
                         n_open++;
-                        n_waiting += !is_overdue(c, l, k);
+                        n_waiting += k->patience_usec > c->now_usec;
                 }
         }
         if (n_open == 0)
@@ -332,6 +349,7 @@ void lookup_found(struct chord *c, const struct ask *a, const struct rpc *m)
                 return;
         }
         k->state = CANDIDATE_ANSWERED;
+        remember(c, &a->peer);
         depth = k->depth;
         check_successors(l, &m->successors, &a->peer.id, &successors);
         take_claim(c, l, &a->peer, &successors, depth);
@@ -349,6 +367,7 @@ void lookup_ask_failed(struct chord *c, const struct ask *a)
 
         if (!k)
                 return;
+        lookup_forget(c, &a->peer.id);
         k->state = CANDIDATE_FAILED;
         l->n_failed++;
         lookup_pump(c, l);

@@ -3,7 +3,6 @@
 #include "core/chord/chord-internal.h"
 
 #define RETRY_USEC (5 * USEC_PER_SEC)
-#define FETCHES_AT_A_TIME 2
 
 /* Publishing */
 
@@ -252,10 +251,17 @@ static bool take_record(
         struct chord *c, struct find *f, const struct rpc_blob *blob, const struct ring_id *key)
 {
         char id[ID_STRING_SIZE];
+        uint8_t digest[HASH_SIZE];
         struct record r;
-        size_t k = 0;
-        int e = chord_decode_record(c, blob, &r);
+        size_t k;
+        int e;
 
+        hash(&(struct blob){ blob->data, blob->size }, 1, digest);
+        /* Most holders have the same. */
+        for (k = 0; k < f->n_records; k++)
+                if (memcmp(f->digests[k], digest, sizeof digest) == 0)
+                        return record_point(&f->records[k], key) >= 0;
+        e = chord_decode_record(c, blob, &r);
         if (e < 0)
                 c->error = e;
         if (e != 0 || record_point(&r, key) < 0)
@@ -263,6 +269,7 @@ static bool take_record(
         identity_id(r.public_key, id);
         if (strncmp(id, f->id, strlen(f->id)) != 0)
                 return false;
+        k = 0;
         while (k < f->n_records &&
                 memcmp(f->records[k].public_key, r.public_key, PUBLIC_KEY_SIZE) != 0)
                 k++;
@@ -273,11 +280,12 @@ static bool take_record(
         else if (f->records[k].sequence >= r.sequence)
                 return true;
         f->records[k] = r;
+        memcpy(f->digests[k], digest, sizeof digest);
         return true;
 }
 
-/* One holder may have an old one: those who are asked at the same time may still answer, and at the
- * other point, too, when no more than this owner is wanted. */
+/* One holder may have an old one: at the other point one may still answer, also when no more than
+ * this owner is wanted. */
 static void has_found(struct chord *c, struct find *f, size_t i)
 {
         bool is_whole_id = strlen(f->id) == ID_STRING_SIZE - 1;
@@ -300,12 +308,14 @@ static bool take_own(struct chord *c, struct find *f, const struct ring_id *key)
         return is_found;
 }
 
-/* Asks the next holders of a point, or is done with it. */
+/* Asks the next holder of a point when none lets us hope, or is done with it. Afterwards the find
+ * may be no more. */
 static void go_on(struct chord *c, struct find *f, size_t i)
 {
         struct find_point *p = &f->points[i];
+        uint64_t reference = f->number * RING_POINTS + i;
 
-        while (!p->is_done && !p->has_record && p->n_open < FETCHES_AT_A_TIME &&
+        while (!p->is_done && !p->has_record && chord_count_asked(c, ASK_FETCH, reference) == 0 &&
                 p->n_asked < p->holders.n && p->n_asked < RECORD_HOLDERS) {
                 const struct chord_peer *peer = &p->holders.peers[p->n_asked++];
                 struct rpc m = { .kind = RPC_FETCH, .target = p->key };
@@ -316,7 +326,7 @@ static void go_on(struct chord *c, struct find *f, size_t i)
                         continue;
                 }
                 p->n_open++;
-                chord_ask(c, peer, &m, ASK_FETCH, f->number * RING_POINTS + i);
+                chord_ask(c, peer, &m, ASK_FETCH, reference);
         }
         if (!p->is_done && p->n_open == 0) {
                 if (f->n_records == 0 && !p->is_retried && p->holders.n > 0) {
@@ -361,11 +371,14 @@ void find_advance(struct chord *c)
 {
         for (size_t k = c->n_finds; k-- > 0;) {
                 struct find *f = c->finds[k];
+                uint64_t number = f->number;
 
                 for (size_t i = 0; i < RING_POINTS; i++)
                         if (f->points[i].until_usec <= c->now_usec)
                                 f->points[i].is_done = true;
-                end_if_done(c, f);
+                for (size_t i = 0; i < RING_POINTS && find_find(c, number); i++)
+                        if (f->points[i].is_done || f->points[i].n_open > 0)
+                                go_on(c, f, i);
         }
 }
 

@@ -452,6 +452,7 @@ void ring_gone(struct chord *c, const struct ring_id *id)
         struct chord_peer known;
 
         suspect(c, id);
+        lookup_forget(c, id);
         owner_holder_gone(c, id);
         if (!find_neighbour(c, id, &known))
                 return;
