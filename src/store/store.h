@@ -75,6 +75,15 @@ int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
 int store_load_username(struct store *s, char **ret);
 /* 0, or -ENOENT: nothing was kept, or not by anything that this version knows. */
 int store_load_ring(struct store *s, struct ring_record *ret);
+/* 0, or -ENOENT likewise. */
+int store_load_ledger(struct store *s, struct ledger_record *ret);
+typedef int (*store_block_fn)(const struct block_record *block, void *userdata);
+/* Each genesis that is stored. */
+int store_load_genesis(struct store *s, store_block_fn fn, void *userdata);
+/* Blocks of a network from height @from on, at most @n_max, in order of height. One that cannot be
+ * unsealed comes with size 0; one that is missing is left out. */
+int store_load_blocks(struct store *s, const uint8_t network[static HASH_SIZE], uint32_t from,
+        size_t n_max, store_block_fn fn, void *userdata);
 /* When a queued message was written, and its text: 0 and memory to be freed (a zero byte behind
  * it), or -ENOENT. */
 int store_load_text(struct store *s, const struct ulid *id, usec_t *ret_time_usec, char **ret,
@@ -92,13 +101,14 @@ int store_apply(struct store *s, const struct change *change);
 int store_commit(struct store *s);
 
 enum store_event_type {
-        STORE_EVENT_MESSAGE,  /* message, with its sequence: stored */
-        STORE_EVENT_STATE,    /* state: of a sent message changed */
-        STORE_EVENT_PRESENCE, /* presence */
-        STORE_EVENT_WARNING,  /* warning */
-        STORE_EVENT_USERNAME, /* text */
-        STORE_EVENT_KNOWN,    /* known: a received native message was here already, and left so */
-        STORE_EVENT_SESSION,  /* session */
+        STORE_EVENT_MESSAGE,   /* message, with its sequence: stored */
+        STORE_EVENT_STATE,     /* state: of a sent message changed */
+        STORE_EVENT_PRESENCE,  /* presence */
+        STORE_EVENT_WARNING,   /* warning */
+        STORE_EVENT_USERNAME,  /* text */
+        STORE_EVENT_KNOWN,     /* known: a received native message was here already, and left so */
+        STORE_EVENT_SESSION,   /* session */
+        STORE_EVENT_CERTIFIED, /* certified */
 };
 
 /* Pointers belong to the store and stay valid until the next call of store_next_event(). */
@@ -114,6 +124,7 @@ struct store_event {
                         uint64_t peer, stream_number;
                 } known;
                 struct change_session session;
+                struct change_certified certified;
         };
 };
 bool store_next_event(struct store *s, struct store_event *ret);

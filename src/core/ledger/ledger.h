@@ -137,6 +137,12 @@ int ledger_restore(struct ledger *l, const void *data, size_t size, usec_t held_
  * that is not as it should be; 0 when it is the block itself. */
 int ledger_check(struct ledger *l, const void *data, size_t size, size_t *ret_bad);
 
+/* Verifies some of the records of a block ahead of ledger_check() or what comes from peers, which
+ * then need not: so a slice is as short as one wants. *ret_first: how many of all are done; the
+ * block is, when *ret_first == *ret_n. 0 or -ENOMEM; what is wrong is left to ledger_check(). */
+int ledger_verify_some(struct ledger *l, const void *data, size_t size, size_t first, size_t n,
+        size_t *ret_first, size_t *ret_n);
+
 /* A session with a member of our network; beyond LEDGER_PEERS_MAX it is not taken up. */
 int ledger_connected(struct ledger *l, const struct ledger_peer *peer, const struct now *now);
 int ledger_gone(struct ledger *l, const struct ledger_peer *peer, const struct now *now);

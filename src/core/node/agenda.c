@@ -67,6 +67,8 @@ static size_t change_size(const struct change *c)
                        string_size(c->warning.sentence);
         case CHANGE_SESSION:
                 return string_size(c->session.user) + string_size(c->session.what);
+        case CHANGE_BLOCK:
+                return c->block.size;
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -77,6 +79,9 @@ static size_t change_size(const struct change *c)
         case CHANGE_REFUSED:
         case CHANGE_FORGET:
         case CHANGE_RING:
+        case CHANGE_LEDGER:
+        case CHANGE_BLOCKS_GONE:
+        case CHANGE_CERTIFIED:
                 break;
         }
         return 0;
@@ -117,6 +122,9 @@ int agenda_add_change(struct agenda *a, const struct change *change)
                 c->session.user = copy(&end, c->session.user, string_size(c->session.user));
                 c->session.what = copy(&end, c->session.what, string_size(c->session.what));
                 break;
+        case CHANGE_BLOCK:
+                c->block.data = (uint8_t *)copy(&end, c->block.data, c->block.size);
+                break;
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -127,6 +135,9 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_REFUSED:
         case CHANGE_FORGET:
         case CHANGE_RING:
+        case CHANGE_LEDGER:
+        case CHANGE_BLOCKS_GONE:
+        case CHANGE_CERTIFIED:
                 break;
         }
         list_append(&a->changes, &i->list);
@@ -180,6 +191,8 @@ static bool is_answer(const struct effect *e, uint64_t call)
         case EFFECT_CLOSE:
         case EFFECT_DATAGRAM:
         case EFFECT_LOAD:
+        case EFFECT_LOAD_BLOCK:
+        case EFFECT_LOAD_CHAIN:
                 break;
         }
         return false;

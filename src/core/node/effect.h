@@ -7,6 +7,7 @@
  * waits for another turn. Pointers in an effect belong to the node and stay valid until its next
  * node_next_effect(); whoever must keep the bytes longer copies them.
  */
+#include "core/ledger/ledger.h"
 #include "core/node/record.h"
 
 enum effect_type {
@@ -19,6 +20,9 @@ enum effect_type {
         EFFECT_JOINED, /* answer a call of node_ring_join() */
         EFFECT_FOUND,  /* answer a call of node_ring_find() */
         EFFECT_LOAD,   /* fetch the text of a queued message; node_loaded() takes it */
+        EFFECT_LOAD_BLOCK, /* fetch a stored block; node_block_loaded() takes it */
+        EFFECT_LOAD_CHAIN, /* our network is another: node_restore_ledger(), then its blocks, as at
+                              start */
 };
 
 /* Who was found on the ring. */
@@ -101,5 +105,10 @@ struct effect {
                 struct {
                         struct ulid id;
                 } load;
+                struct {
+                        uint8_t network[HASH_SIZE];
+                        uint32_t height;
+                        struct ledger_peer peer; /* who wants it */
+                } load_block;
         };
 };

@@ -29,6 +29,8 @@
 struct node;
 struct random;
 
+#define WORD_SIZE (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* of a user word, with the zero byte  \
+                                                             */
 #define SEND_WAIT_USEC (3 * USEC_PER_SEC)
 #define FIRST_CHAT_HOLD_USEC (10 * USEC_PER_SEC)
 
@@ -44,8 +46,10 @@ struct node_options {
         uint16_t third_port; /* where we are called in the third dialect; 0: it is not spoken */
         const struct endpoint *third_peers; /* with whom a connection of it is kept */
         size_t n_third_peers;
-        bool ring;                    /* take part in the ring; without an identity nobody does */
-        size_t ring_links_max;        /* sessions that are kept for the ring alone */
+        bool ring;             /* take part in the ring; without an identity nobody does */
+        size_t ring_links_max; /* sessions that are kept for the ring alone */
+        bool ledger;           /* be a member of the ledger; the same holds of it */
+        const char *network;   /* word of the network that the configuration fixes, NULL: none */
         const struct endpoint *peers; /* announced to by unicast; port as given */
         size_t n_peers;
         size_t peers_max; /* limits, design defaults when 0 */
@@ -80,6 +84,16 @@ int node_restore_mark(struct node *n, const struct mark_record *mark);
 int node_restore_refused(struct node *n, const struct refused_record *refused);
 int node_restore_queued(struct node *n, const struct queued_record *queued, struct now now);
 int node_restore_ring(struct node *n, const struct ring_record *ring, struct now now);
+/*
+ * @ledger: what is stored, or all zero. Which of the stored genesis blocks is the one of our
+ * network is asked with node_ledger_is_network(); @genesis is that one, or NULL when there is none.
+ * After this the blocks of that network, from 1 in order of height. Outcome 1: this block cannot
+ * follow; those from its height on are given up (the node lists the change and a warning, and gets
+ * them anew from others), and no more are to be given.
+ */
+int node_restore_ledger(struct node *n, const struct ledger_record *ledger,
+        const struct block_record *genesis, struct now now);
+int node_restore_block(struct node *n, const struct block_record *block, struct now now);
 
 /*
  * Inputs: the world
@@ -105,6 +119,9 @@ int node_closed(struct node *n, uint64_t link, enum link_end how, struct now now
  * realtime at which it was written. */
 int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const char *text,
         size_t size, struct now now);
+/* Answers EFFECT_LOAD_BLOCK; @data NULL: it cannot be read. */
+int node_block_loaded(struct node *n, const struct ledger_peer *peer, const void *data, size_t size,
+        struct now now);
 int node_advance(struct node *n, struct now now);
 /* When node_advance() wants to be called (mono), or USEC_INFINITY. */
 usec_t node_deadline(const struct node *n);
@@ -209,6 +226,53 @@ struct ring_status {
 void node_ring_status(const struct node *n, struct ring_status *ret);
 
 /*
+ * Inputs: the ledger, which says whose name is whose (core/ledger/ledger.h)
+ */
+/* Another network, and we in it. @registrars: words of proven users, own ones included, or keys of
+ * 64 hexadecimal digits; none: everybody may register, and blocks take work. */
+int node_ledger_create(struct node *n, const char *name, const char *const *registrars,
+        size_t n_registrars, struct now now, char ret_word[static GENESIS_WORD_SIZE],
+        struct refusal *ret_refusal);
+/* @word: NAME#hash; "": the one that is built in. What was kept of another network stays. Its
+ * genesis is got from the next member of it whom we meet. */
+int node_ledger_join(struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+/* Our username for our key; renews it when it is ours already. *ret_word: name#id, by which a
+ * registrar approves it. */
+int node_ledger_register(struct node *n, struct now now, char ret_word[static WORD_SIZE],
+        struct refusal *ret_refusal);
+/* @successor: the id or word of a proven user who alone may have the name then, or "". */
+int node_ledger_revoke(
+        struct node *n, const char *successor, struct now now, struct refusal *ret_refusal);
+/* A registrar's: @word of a registration that waits, its name or name#id. */
+int node_ledger_approve(
+        struct node *n, const char *word, struct now now, struct refusal *ret_refusal);
+/* Is there work to be done? Then so many hashes are tried. */
+bool node_ledger_is_mining(const struct node *n, struct now now);
+int node_ledger_mine(struct node *n, unsigned n_hashes, struct now now);
+
+enum registration {
+        REGISTRATION_NONE,
+        REGISTRATION_WAITING, /* ours is told to others, and not in the chain yet */
+        REGISTRATION_HELD,
+};
+
+struct ledger_view {
+        bool is_there; /* else nothing of this means anything */
+        char network[GENESIS_WORD_SIZE];
+        bool is_built_in, is_fixed;  /* by the configuration */
+        const struct ledger *ledger; /* to be asked; NULL: the genesis is not known yet */
+        enum registration registration;
+        struct ledger_name own;       /* HELD */
+        char disputed[SENTENCE_SIZE]; /* a heavier chain that is not followed, or "" */
+};
+/* The pointer is valid until the next input. */
+void node_ledger_view(const struct node *n, struct now now, struct ledger_view *ret);
+/* Is the genesis in @data the one of the network that is chosen by @ledger and the configuration?
+ */
+bool node_ledger_is_network(
+        const struct node *n, const struct ledger_record *ledger, const void *data, size_t size);
+
+/*
  * Questions; they change nothing
  */
 const char *node_username(const struct node *n);
@@ -218,8 +282,6 @@ size_t node_links(const struct node *n);
 size_t node_sessions(const struct node *n); /* proven ones */
 /* Somebody else proved our id, at that address: our identity was copied. False: never. */
 bool node_clone(const struct node *n, struct endpoint *ret);
-
-#define WORD_SIZE (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* with the zero byte */
 
 struct user {
         uint64_t number;

@@ -13,6 +13,7 @@
 #include "base/usec.h"
 #include "core/crypto/identity.h"
 #include "core/discovery/announce.h"
+#include "core/ledger/block.h"
 #include "core/legacy/memory.h"
 #include "core/session/message.h"
 
@@ -150,23 +151,45 @@ struct ring_record {
         size_t n_places;
 };
 
+/* What is remembered of the ledger (core/ledger/ledger.h) beside its blocks. */
+struct ledger_record {
+        char network[GENESIS_WORD_SIZE];       /* "": the one that is built in */
+        bool is_registered;                    /* our name is to be renewed before it ends */
+        uint8_t waiting[CERTIFICATE_SIZE_MAX]; /* a record of ours that is not in the chain yet */
+        size_t n_waiting;                      /* 0: none */
+};
+
+/* A block of the chain of a network, as bytes. Height 0: the genesis. */
+struct block_record {
+        uint8_t network[HASH_SIZE];
+        uint32_t height;
+        usec_t held_usec; /* realtime at which it became part of the chain here */
+        const uint8_t *data;
+        size_t size; /* 0: a stored one that cannot be read */
+};
+
 enum change_type {
-        CHANGE_PEER,      /* peer: new, or different from before */
-        CHANGE_PEER_GONE, /* number: forgotten, it had no messages */
-        CHANGE_MESSAGE,   /* message: a new row, in the queue if its state is queued */
-        CHANGE_STATE,     /* state: of a sent message; everything but queued ends the waiting */
-        CHANGE_PROGRESS,  /* progress: a part of a queued message went out */
-        CHANGE_NUMBER,    /* numbered: a queued message got, or lost, its number in a stream */
-        CHANGE_STREAM,    /* stream */
-        CHANGE_MARK,      /* mark; its refusals up to number - STREAM_WINDOW are forgotten */
-        CHANGE_MARK_GONE, /* mark: forgotten, with its refusals; number means nothing */
-        CHANGE_REFUSED,   /* refused */
-        CHANGE_FORGET,    /* number: delete the conversation's key and rows */
-        CHANGE_USERNAME,  /* text */
-        CHANGE_RING,      /* ring */
-        CHANGE_PRESENCE,  /* presence: nothing to keep but when it was heard; for the signal */
-        CHANGE_WARNING,   /* warning: nothing to keep; for journal and signal */
-        CHANGE_SESSION,   /* session: nothing to keep; for the journal */
+        CHANGE_PEER,        /* peer: new, or different from before */
+        CHANGE_PEER_GONE,   /* number: forgotten, it had no messages */
+        CHANGE_MESSAGE,     /* message: a new row, in the queue if its state is queued */
+        CHANGE_STATE,       /* state: of a sent message; everything but queued ends the waiting */
+        CHANGE_PROGRESS,    /* progress: a part of a queued message went out */
+        CHANGE_NUMBER,      /* numbered: a queued message got, or lost, its number in a stream */
+        CHANGE_STREAM,      /* stream */
+        CHANGE_MARK,        /* mark; its refusals up to number - STREAM_WINDOW are forgotten */
+        CHANGE_MARK_GONE,   /* mark: forgotten, with its refusals; number means nothing */
+        CHANGE_REFUSED,     /* refused */
+        CHANGE_FORGET,      /* number: delete the conversation's key and rows */
+        CHANGE_USERNAME,    /* text */
+        CHANGE_RING,        /* ring */
+        CHANGE_LEDGER,      /* ledger */
+        CHANGE_BLOCK,       /* block: in the stead of one of that height, if there is one */
+        CHANGE_BLOCKS_GONE, /* block: those of its network above its height; the rest of it means
+                               nothing */
+        CHANGE_PRESENCE,    /* presence: nothing to keep but when it was heard; for the signal */
+        CHANGE_WARNING,     /* warning: nothing to keep; for journal and signal */
+        CHANGE_SESSION,     /* session: nothing to keep; for the journal */
+        CHANGE_CERTIFIED,   /* certified: nothing to keep; for journal and signal */
 };
 
 struct change_state {
@@ -188,6 +211,12 @@ struct change_warning {
         const char *kind;     /* "Limit", "Undecryptable", "Namesake", "KeyChanged", "Clone" */
         const char *user;     /* or "" */
         const char *sentence; /* what happened and what to do */
+};
+
+/* A registration has come into the chain, or its renewal. */
+struct change_certified {
+        char name[USERNAME_SIZE_MAX + 1];
+        char id[ID_STRING_SIZE]; /* of the key that has it now */
 };
 
 /* A session began or ended. */
@@ -220,8 +249,11 @@ struct change {
                 struct refused_record refused;
                 const char *text;
                 struct ring_record ring;
+                struct ledger_record ledger;
+                struct block_record block;
                 struct change_presence presence;
                 struct change_warning warning;
                 struct change_session session;
+                struct change_certified certified;
         };
 };
