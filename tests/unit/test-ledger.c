@@ -274,6 +274,23 @@ TEST(a_genesis_comes_back_and_names_its_network)
         ASSERT_EQ(genesis_decode(data, genesis_encode(&back, data), &back), -EINVAL);
 }
 
+/* Another word is another network: everybody's names would be gone. */
+TEST(the_built_in_network_never_changes)
+{
+        uint8_t data[GENESIS_SIZE_MAX];
+        char word[GENESIS_WORD_SIZE];
+        struct genesis g, back;
+
+        genesis_built_in(&g);
+        genesis_word(&g, word);
+        ASSERT_STREQ(word, "p2pchat#vnkc7rckpjmyayvwt65awvegsy");
+        ASSERT_OK(genesis_decode(data, genesis_encode(&g, data), &back));
+        ASSERT_STREQ(back.name, "p2pchat");
+        ASSERT_EQ(back.bits, 22);
+        ASSERT_EQ(back.context.n_registrars, 0);
+        ASSERT_MEMEQ(back.context.network, g.context.network, HASH_SIZE);
+}
+
 TEST(messages_are_bounded)
 {
         static uint8_t data[LEDGER_MESSAGE_SIZE_MAX + 1];

@@ -79,6 +79,9 @@ struct genesis {
 size_t genesis_encode(struct genesis *g, uint8_t ret[static GENESIS_SIZE_MAX]);
 /* 0, or -EINVAL; keys of registrars are checked. */
 int genesis_decode(const void *data, size_t size, struct genesis *ret);
+/* The network of whoever has not chosen another: open, and never to be changed, for then it would
+ * be another one. */
+void genesis_built_in(struct genesis *ret);
 /* NAME#hash, the first 16 bytes of it as in ids: 128 bits against a second genesis of that word. */
 #define GENESIS_WORD_SIZE (USERNAME_SIZE_MAX + 1 + ID_STRING_SIZE)
 void genesis_word(const struct genesis *g, char ret[static GENESIS_WORD_SIZE]);
