@@ -155,7 +155,7 @@ int ledger_verify_some(struct ledger *l, const void *data, size_t size, size_t f
 int ledger_connected(struct ledger *l, const struct ledger_peer *peer, const struct now *now)
 {
         l->now = *now;
-        peers_add(l, peer);
+        peers_meet(l, peer);
         return l->error;
 }
 

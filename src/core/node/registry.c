@@ -280,16 +280,38 @@ static int give_genesis(struct node *n, struct link *link, struct now now)
         return say(n, link, data, 1 + genesis_encode(&genesis, data + 1), now);
 }
 
-/* Who has come to our network becomes a member, who has gone to another is none any more. */
+static int tell_tip(struct node *n, struct link *link, struct now now)
+{
+        const struct ledger *l = n->registry.engine;
+        uint8_t data[LEDGER_MESSAGE_SIZE_MAX], hash[HASH_SIZE];
+        struct ledger_status status;
+        struct block_header header;
+        bool has_blocks;
+
+        ledger_status(l, &status);
+        has_blocks = ledger_header(l, status.height, &header, hash);
+        return say(n, link, data,
+                gossip_tip(ledger_genesis(l)->context.network, has_blocks ? &header : NULL, data),
+                now);
+}
+
+/* Who has come to our network becomes a member; who is in another one is none, and hears that. */
 static int take_tip(struct node *n, struct link *link, const struct gossip *m, struct now now)
 {
         const struct genesis *ours = ledger_genesis(n->registry.engine);
         bool is_ours = memcmp(m->network, ours->context.network, HASH_SIZE) == 0;
+        bool was_member = link->is_member;
+        uint64_t number = link->number;
+        int r;
 
-        if (is_ours && !link->is_member)
-                return node_registry_met(n, link, now);
-        link->is_member = is_ours;
-        return 0;
+        if (is_ours)
+                return was_member ? 0 : node_registry_met(n, link, now);
+        link->is_member = false;
+        if (!was_member)
+                return 0;
+        r = tell_tip(n, link, now);
+        link = node_link(n, number);
+        return r < 0 || !link ? r : node_registry_lost(n, &link->position, now);
 }
 
 int node_registry_receive(
