@@ -447,10 +447,8 @@ static void fill_disk(
                         .total = i + 1 };
                 memcpy(b.header.previous, b.hash, HASH_SIZE);
                 block_seal(&b);
-                do {
-                        b.header.nonce++;
-                        block_header_hash(&b.header, b.hash);
-                } while (!block_has_work(b.hash, w->genesis.bits));
+                while (!block_search(&b, w->genesis.bits, 1000))
+                        ;
                 keep(n, &b);
                 b.n_records = 0;
         }

@@ -51,6 +51,8 @@ bool block_header_decode(const uint8_t data[static BLOCK_HEADER_SIZE], struct bl
 void block_header_hash(const struct block_header *h, uint8_t ret[static HASH_SIZE]);
 /* Does the hash begin with so many zero bits? */
 bool block_has_work(const uint8_t hash[static HASH_SIZE], unsigned bits);
+/* Tries @n nonces, from that of the header on. True: one was found, and the hash is set. */
+bool block_search(struct block *b, unsigned bits, unsigned n);
 
 /* Sets the root of the header from the records. */
 void block_seal(struct block *b);
