@@ -42,8 +42,8 @@ def check_argument(member, argument):
 
     if argument.name not in documentation.arguments:
         complain(f"{where}: not described")
-    if argument.type.startswith("a("):
-        wanted = len(interface.split_signature(argument.type[2:-1]))
+    if argument.type.startswith(("a(", "(")):
+        wanted = len(interface.split_signature(argument.type.removeprefix("a")[1:-1]))
         if len(fields) != wanted:
             complain(f"{where}: {len(fields)} fields described, the signature has {wanted}")
     elif fields:

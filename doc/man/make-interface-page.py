@@ -71,7 +71,7 @@ def argument_items(member, argument, shown_rows):
             return out
     if fields:
         shown_rows[argument.type] = member.name
-        types = interface.split_signature(argument.type[2:-1])
+        types = interface.split_signature(argument.type.removeprefix("a")[1:-1])
         out.append(".Bl -tag -width sequence -compact")
         for (name, text), type in zip(fields, types):
             out += described(name, type, text)

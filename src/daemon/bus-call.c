@@ -66,6 +66,7 @@ static void caller_free(struct caller *caller)
         struct bus *b = caller->bus;
 
         bus_searches_forget(b, caller);
+        bus_checks_forget(b, caller);
         bus_identity_forget(b, caller);
         forget_calls(b, caller);
         forget_unread(caller);
@@ -85,7 +86,7 @@ void bus_forget_callers(struct bus *b)
 
 static bool caller_is_idle(const struct caller *c)
 {
-        return c->n_calls == 0 && c->n_searches == 0 && c->n_unread == 0 &&
+        return c->n_calls == 0 && c->n_searches == 0 && c->n_checks == 0 && c->n_unread == 0 &&
                !bus_identity_is_asked_by(c);
 }
 

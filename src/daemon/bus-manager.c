@@ -66,19 +66,38 @@ int bus_set_refusal(sd_bus_error *error, int code, const struct refusal *refusal
                 error, outcome_from_refusal((enum refusal_code)code), "%s", refusal->sentence);
 }
 
-int bus_finish(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
-        sd_bus_error *error)
+static int hold_until_committed(struct bus *b, sd_bus_message *call, sd_bus_message *reply)
 {
-        struct held *h;
+        struct held *h = calloc(1, sizeof *h);
 
-        if (r != 0)
-                return r < 0 ? r : bus_set_refusal(error, r, refusal);
-        h = calloc(1, sizeof *h);
         if (!h)
                 return -ENOMEM;
         h->message = sd_bus_message_ref(call);
+        h->reply = sd_bus_message_ref(reply);
         list_append(&b->done, &h->list);
         return 1;
+}
+
+int bus_finish(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
+        sd_bus_error *error)
+{
+        if (r != 0)
+                return r < 0 ? r : bus_set_refusal(error, r, refusal);
+        return hold_until_committed(b, call, NULL);
+}
+
+int bus_finish_text(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
+        const char *text, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp)
+        sd_bus_message *reply = NULL;
+
+        if (r != 0)
+                return r < 0 ? r : bus_set_refusal(error, r, refusal);
+        r = sd_bus_message_new_method_return(call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", text);
+        return r < 0 ? r : hold_until_committed(b, call, reply);
 }
 
 #define STORAGE_FULL_SENTENCE "The disk is full, so nothing can be kept: make room in %s."
@@ -228,6 +247,8 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
                 r = sd_bus_message_append(reply, "s", "queue");
         if (r >= 0 && config->ring)
                 r = sd_bus_message_append(reply, "s", "ring");
+        if (r >= 0 && config->ledger)
+                r = sd_bus_message_append(reply, "s", "ledger");
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -3,17 +3,20 @@
 /*
  * The inside of the bus, for its files
  *
- *     bus.c              the connection: made, lost, made again
- *     bus-manager.c      the main interface: its vtable, its properties, its errors
- *     bus-user.c         handlers about users: translate, call the node, translate back
- *     bus-call.c         calls that are answered later: who waits, how many may, who has left
- *     bus-send.c         SendMessage: its options, and its answer
- *     bus-ring.c         org.example.P2PChat.Ring
- *     bus-history.c      pages of history, and searching in slices
- *     bus-status.c       GetStatus and Diagnose
- *     bus-signal.c       signals and changed properties, as long as the bus takes them
- *     bus-identity.c     org.example.P2PChat.Identity
- *     bus-log-control.c  org.freedesktop.LogControl1
+ *     bus.c                the connection: made, lost, made again
+ *     bus-manager.c        the main interface: its vtable, its properties, its errors
+ *     bus-user.c           handlers about users: translate, call the node, translate back
+ *     bus-call.c           calls that are answered later: who waits, how many may, who has left
+ *     bus-send.c           SendMessage: its options, and its answer
+ *     bus-ring.c           org.example.P2PChat.Ring
+ *     bus-ledger.c         org.example.P2PChat.Ledger
+ *     bus-ledger-status.c  its GetStatus and properties
+ *     bus-check.c          its method Check, in slices
+ *     bus-history.c        pages of history, and searching in slices
+ *     bus-status.c         GetStatus and Diagnose
+ *     bus-signal.c         signals and changed properties, as long as the bus takes them
+ *     bus-identity.c       org.example.P2PChat.Identity
+ *     bus-log-control.c    org.freedesktop.LogControl1
  */
 #include <systemd/sd-bus.h>
 
@@ -39,6 +42,7 @@ struct caller {
         unsigned n_calls;   /* that the node answers, and has not yet; */
         unsigned n_waiting; /* those of them that may wait longer than this turn */
         unsigned n_searches;
+        unsigned n_checks;
         unsigned n_unread; /* in bus.unread */
 };
 
@@ -50,7 +54,8 @@ typedef int (*begin_fn)(
 struct held {
         struct list list;
         sd_bus_message *message;
-        begin_fn begin; /* in bus.unread */
+        begin_fn begin;        /* in bus.unread */
+        sd_bus_message *reply; /* in bus.done; NULL: one without a word */
 };
 
 /* A call that an effect of the node answers. */
@@ -71,6 +76,8 @@ enum changed_property {
         CHANGED_MEMBERS = 1 << 4,
         CHANGED_SUCCESSORS = 1 << 5,
         CHANGED_PREDECESSOR = 1 << 6,
+        CHANGED_HEIGHT = 1 << 7,
+        CHANGED_TIP = 1 << 8,
 };
 
 /* Of the ring, as it was told last. */
@@ -79,6 +86,12 @@ struct ring_told {
         struct rpc_peers successors;
         bool has_predecessor;
         struct chord_peer predecessor;
+};
+
+struct ledger_told {
+        bool is_known;
+        uint32_t height;
+        uint8_t tip[HASH_SIZE];
 };
 
 struct bus {
@@ -96,11 +109,14 @@ struct bus {
 
         struct list searches; /* of struct search, bus-history.c */
         struct chore search_chore;
+        struct list checks; /* of struct check, bus-check.c */
+        struct chore check_chore;
         struct identity_job *identity_job; /* bus-identity.c: the one that is under way, or NULL */
 
         unsigned changed;                     /* enum changed_property */
         size_t users_online, messages_queued; /* as they were told last */
         struct ring_told ring;                /* the same */
+        struct ledger_told ledger;
         sd_event_source *changed_source, *drain_timer;
         struct list presences; /* of struct presence_signal, bus-signal.c: while the bus is slow */
         size_t n_presences;
@@ -110,12 +126,16 @@ struct bus {
 extern const sd_bus_vtable bus_manager_vtable[];
 extern const sd_bus_vtable bus_identity_vtable[];
 extern const sd_bus_vtable bus_ring_vtable[];
+extern const sd_bus_vtable bus_ledger_vtable[];
 extern const sd_bus_vtable bus_log_control_vtable[];
 
 /* bus-manager.c */
 /* What the node answered to a call: 0 lets it wait for the commit, a refusal becomes an error. */
 int bus_finish(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
         sd_bus_error *error);
+/* The same, answered by @text. */
+int bus_finish_text(struct bus *b, sd_bus_message *call, int r, const struct refusal *refusal,
+        const char *text, sd_bus_error *error);
 int bus_set_refusal(sd_bus_error *error, int code, const struct refusal *refusal);
 _printf_(3, 4) int bus_set_error(
         sd_bus_error *error, enum bus_outcome outcome, const char *format, ...);
@@ -147,6 +167,25 @@ unsigned bus_ring_look(const struct bus *b, struct ring_told *told);
 /* The state of the ring in a word, as GetStatus says it. */
 const char *bus_ring_state(const struct ring_status *status);
 uint64_t bus_ring_members(const struct ring_status *status);
+
+/* bus-ledger.c */
+/* 0, or an error: there is no ledger, or, where it is wanted, not its genesis. */
+int bus_ledger_view(
+        struct bus *b, bool wants_genesis, struct ledger_view *ret, sd_bus_error *error);
+
+/* bus-ledger-status.c */
+int bus_ledger_get_status(sd_bus_message *call, void *userdata, sd_bus_error *error);
+/* "none", "waiting" or "registered". */
+const char *bus_ledger_registration(const struct ledger_view *view);
+/* Without a genesis it is zero all over. */
+struct ledger_told bus_ledger_now(const struct bus *b);
+unsigned bus_ledger_look(const struct bus *b, struct ledger_told *told);
+
+/* bus-check.c */
+int bus_ledger_check(sd_bus_message *call, void *userdata, sd_bus_error *error);
+int bus_checks_start(struct bus *b);
+/* Of one caller, or NULL for all. */
+void bus_checks_forget(struct bus *b, const struct caller *c);
 
 /* bus-call.c */
 /* Lets @begin read the call, at once or when it is known whose it is. What a handler returns. */

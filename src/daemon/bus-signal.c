@@ -124,6 +124,15 @@ void bus_signal_warning(struct bus *b, const struct change_warning *warning)
                 "Warning");
 }
 
+void bus_signal_certified(struct bus *b, const struct change_certified *certified)
+{
+        if (!b || !allow(b, 0))
+                return;
+        report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_LEDGER_INTERFACE,
+                       "NameCertified", "ss", certified->name, certified->id),
+                "NameCertified");
+}
+
 /*
  * Presence
  */
@@ -204,7 +213,7 @@ void bus_signal_username(struct bus *b)
 void bus_signals_look(struct bus *b)
 {
         const struct node *n = b->manager->node;
-        unsigned ring = bus_ring_look(b, &b->ring);
+        unsigned ring = bus_ring_look(b, &b->ring), ledger = bus_ledger_look(b, &b->ledger);
 
         if (b->users_online != node_users_online(n))
                 change(b, CHANGED_USERS_ONLINE);
@@ -212,6 +221,8 @@ void bus_signals_look(struct bus *b)
                 change(b, CHANGED_MESSAGES_QUEUED);
         if (ring)
                 change(b, ring);
+        if (ledger)
+                change(b, ledger);
         b->users_online = node_users_online(n);
         b->messages_queued = node_messages_queued(n);
 }
@@ -237,6 +248,8 @@ static int on_changed(sd_event_source *s, void *userdata)
                 { CHANGED_MEMBERS, P2PCHAT_BUS_RING_INTERFACE, "Members" },
                 { CHANGED_SUCCESSORS, P2PCHAT_BUS_RING_INTERFACE, "Successors" },
                 { CHANGED_PREDECESSOR, P2PCHAT_BUS_RING_INTERFACE, "Predecessor" },
+                { CHANGED_HEIGHT, P2PCHAT_BUS_LEDGER_INTERFACE, "Height" },
+                { CHANGED_TIP, P2PCHAT_BUS_LEDGER_INTERFACE, "Tip" },
         };
         const char *names[ELEMENTSOF(properties) + 1];
         struct bus *b = userdata;

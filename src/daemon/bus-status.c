@@ -102,6 +102,23 @@ static int append_ring(sd_bus_message *reply, const struct manager *m)
                                reply, "{sv}", "ring-joined", "b", ring.is_there && ring.is_joined);
 }
 
+static int append_ledger(sd_bus_message *reply, struct manager *m)
+{
+        struct ledger_status s = {};
+        struct ledger_view view;
+        int r;
+
+        node_ledger_view(m->node, manager_now(m), &view);
+        if (view.is_there && view.ledger)
+                ledger_status(view.ledger, &s);
+        r = bus_append_text(reply, "ledger-network", view.is_there ? view.network : "");
+        if (r >= 0)
+                r = bus_append_number(reply, "ledger-height", s.height);
+        return r < 0 ? r
+                     : bus_append_text(
+                               reply, "ledger-registration", bus_ledger_registration(&view));
+}
+
 static void describe_mistakes(const struct manager *m, char ret[static SENTENCE_SIZE])
 {
         unsigned n = m->config.n_mistakes;
@@ -208,6 +225,8 @@ static int append_status(sd_bus_message *reply, struct manager *m)
                 r = append_sockets(reply, m);
         if (r >= 0)
                 r = append_ring(reply, m);
+        if (r >= 0)
+                r = append_ledger(reply, m);
         return r < 0 ? r : append_warnings(reply, m);
 }
 
@@ -354,6 +373,27 @@ static int check_ring(sd_bus_message *reply, struct manager *m)
                 "HOST.");
 }
 
+static int check_ledger(sd_bus_message *reply, struct manager *m)
+{
+        struct ledger_status s;
+        struct ledger_view view;
+
+        node_ledger_view(m->node, manager_now(m), &view);
+        if (!view.is_there)
+                return check(reply, "ledger", OK, "No part is taken in it: [Ledger] Enabled=no.");
+        if (!view.ledger)
+                return check(reply, "ledger", WARNING,
+                        "The ledger %s is not here yet, so nobody is certified: it comes from the "
+                        "first machine met that is in it.",
+                        view.network);
+        if (view.disputed[0])
+                return check(reply, "ledger", WARNING, "%s", view.disputed);
+        ledger_status(view.ledger, &s);
+        return check(reply, "ledger", OK, "%s has %zu name%s in %" PRIu32 " block%s%s.",
+                view.network, s.n_names, s.n_names == 1 ? "" : "s", s.height,
+                s.height == 1 ? "" : "s", s.is_catching_up ? "; more are on their way" : "");
+}
+
 static int check_identity(sd_bus_message *reply, struct manager *m)
 {
         char sentence[SENTENCE_SIZE];
@@ -419,7 +459,8 @@ int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         static int (*const checks[])(sd_bus_message *, struct manager *) = { check_configuration,
                 check_interface, check_port, check_listening, check_announcing, check_heard,
-                check_ring, check_identity, check_store, check_log, check_journal, check_clock };
+                check_ring, check_ledger, check_identity, check_store, check_log, check_journal,
+                check_clock };
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
         struct bus *b = userdata;

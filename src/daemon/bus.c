@@ -21,6 +21,7 @@ static void free_messages(struct list *list)
 
                 list_remove(i);
                 sd_bus_message_unref(h->message);
+                sd_bus_message_unref(h->reply);
                 free(h);
         }
 }
@@ -29,6 +30,7 @@ static void forget_everybody(struct bus *b)
 {
         b->has_name = false;
         bus_searches_forget(b, NULL);
+        bus_checks_forget(b, NULL);
         bus_forget_callers(b);
         bus_signals_forget(b);
         free_messages(&b->done);
@@ -76,6 +78,7 @@ static int add_interfaces(struct bus *b, sd_bus *connection)
         } interfaces[] = {
                 { P2PCHAT_BUS_INTERFACE, bus_manager_vtable },
                 { P2PCHAT_BUS_RING_INTERFACE, bus_ring_vtable },
+                { P2PCHAT_BUS_LEDGER_INTERFACE, bus_ledger_vtable },
                 { P2PCHAT_BUS_IDENTITY_INTERFACE, bus_identity_vtable },
         };
         int r = 0;
@@ -189,12 +192,15 @@ int bus_new(struct manager *m, struct bus **ret)
         list_init(&b->unread);
         list_init(&b->done);
         list_init(&b->searches);
+        list_init(&b->checks);
         list_init(&b->presences);
         r = sd_event_add_time(m->event, &b->retry, CLOCK_MONOTONIC, 0, 0, connect_again, b);
         if (r >= 0)
                 r = sd_event_source_set_enabled(b->retry, SD_EVENT_OFF);
         if (r >= 0)
                 r = bus_searches_start(b);
+        if (r >= 0)
+                r = bus_checks_start(b);
         if (r >= 0)
                 r = bus_signals_start(b);
         if (r < 0)
@@ -249,6 +255,7 @@ struct bus *bus_free(struct bus *b)
         }
         bus_signals_done(b);
         chore_done(&b->search_chore);
+        chore_done(&b->check_chore);
         sd_event_source_disable_unref(b->retry);
         free(b);
         return NULL;
@@ -260,12 +267,14 @@ void bus_end_turn(struct bus *b)
                 return;
         list_for_each_safe (i, &b->done) {
                 struct held *h = container_of(i, struct held, list);
-                int r = sd_bus_reply_method_return(h->message, NULL);
+                int r = h->reply ? sd_bus_send(NULL, h->reply, NULL)
+                                 : sd_bus_reply_method_return(h->message, NULL);
 
                 if (r < 0)
                         log_debug_errno(r, "Failed to answer a call: %m");
                 list_remove(i);
                 sd_bus_message_unref(h->message);
+                sd_bus_message_unref(h->reply);
                 free(h);
         }
         bus_calls_end_turn(b);

@@ -56,6 +56,11 @@ static int carry_out(struct manager *m, const struct effect *e)
                 return 0;
         case EFFECT_LOAD:
                 return load_later(m, &e->load.id);
+        case EFFECT_LOAD_BLOCK:
+                return ledger_host_load_block(&m->ledger, e->load_block.network,
+                        e->load_block.height, &e->load_block.peer);
+        case EFFECT_LOAD_CHAIN:
+                return ledger_host_load_chain(&m->ledger);
         }
         return 0;
 }
@@ -175,6 +180,8 @@ int manager_flush(struct manager *m)
         m->n_inputs = 0;
         if (r >= 0 && !stopping)
                 r = arm_timers(m, stored);
+        if (r >= 0 && !stopping)
+                ledger_host_look(&m->ledger);
         if (r < 0)
                 manager_fail(m, r, "Failed to act");
         return r < 0 ? r : 0;

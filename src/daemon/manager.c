@@ -239,6 +239,8 @@ static int add_sources(struct manager *m)
                 r = sd_event_source_set_enabled(m->load_source, SD_EVENT_OFF);
         if (r >= 0)
                 r = chore_start(&m->log_chore, m, log_slice, m);
+        if (r >= 0)
+                r = ledger_host_start(&m->ledger);
         if (r >= 0 && m->memory.age_max_usec != USEC_INFINITY)
                 r = sd_event_add_time(
                         m->event, &m->expire_timer, CLOCK_REALTIME, 0, USEC_PER_SEC, on_expire, m);
@@ -307,6 +309,8 @@ static int restore(struct manager *m)
                 r = store_load_refused(s, restore_refused, m);
         if (r >= 0)
                 r = restore_ring(m);
+        if (r >= 0)
+                r = ledger_host_restore(&m->ledger);
         return r < 0 ? r : store_load_queued(s, restore_queued, m);
 }
 
@@ -360,6 +364,8 @@ static int make_node(struct manager *m)
                 .n_third_peers = c->node_peers.n,
                 .ring = c->ring,
                 .ring_links_max = c->ring_links_max,
+                .ledger = c->ledger,
+                .network = c->network[0] ? c->network : NULL,
                 .peers = c->peers.items,
                 .n_peers = c->peers.n,
                 .peers_max = c->users_max,
@@ -390,6 +396,7 @@ int manager_new(const struct settings *settings, struct manager **ret)
         listener_init(&m->third_listener, m, true);
         network_init(&m->network, m);
         ring_init(&m->ring, m);
+        ledger_host_init(&m->ledger, m);
 
         r = journal_new(NULL, &m->journal);
         if (r < 0)
@@ -519,6 +526,7 @@ struct manager *manager_free(struct manager *m)
                 return NULL;
         m->bus = bus_free(m->bus);
         ring_done(&m->ring);
+        ledger_host_done(&m->ledger);
         network_done(&m->network);
         listener_done(&m->listener);
         listener_done(&m->third_listener);

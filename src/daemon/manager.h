@@ -16,6 +16,7 @@
 #include "core/node/node.h"
 #include "daemon/chore.h"
 #include "daemon/datagram.h"
+#include "daemon/ledger.h"
 #include "daemon/link.h"
 #include "daemon/listener.h"
 #include "daemon/memory.h"
@@ -50,6 +51,7 @@ struct manager {
         struct datagrams datagrams;
         struct network network;
         struct ring ring;
+        struct ledger_host ledger;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */

@@ -136,6 +136,23 @@ void publish_journal_session(
         journal_send(j, fields, n);
 }
 
+void publish_journal_certified(struct journal *j, const struct change_certified *c)
+{
+        char sentence[128];
+
+        (void)snprintf(
+                sentence, sizeof sentence, "The name %s is registered to %s", c->name, c->id);
+        journal_send(j,
+                (const struct journal_field[]){
+                        JOURNAL_FIELD("MESSAGE_ID", JOURNAL_ID_CERTIFIED),
+                        JOURNAL_FIELD("PRIORITY", INFO),
+                        JOURNAL_FIELD("MESSAGE", sentence),
+                        JOURNAL_FIELD("P2PCHAT_USER", c->name),
+                        JOURNAL_FIELD("P2PCHAT_USER_ID", c->id),
+                },
+                5);
+}
+
 void publish_journal_store(struct journal *j, const char *sentence)
 {
         journal_send(j,

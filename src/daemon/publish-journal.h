@@ -16,6 +16,7 @@
 #define JOURNAL_ID_NAMESAKE "58d3a6e2f07b4c19b1e58f24c0a96d77"
 #define JOURNAL_ID_CLONE "e16b94c08d2a4f75a3c7d05b6f2e8188"
 #define JOURNAL_ID_SESSION "7b2ce5f8146d4a03928f1da4b7c06e99"
+#define JOURNAL_ID_CERTIFIED "2f8d6b13c95e4e70a1d4c7f30b6e58aa"
 #define JOURNAL_ID_STORE "a4b2d9e07c6141f5b8e3c0f61a2d7e55"
 
 struct journal;
@@ -32,5 +33,7 @@ void publish_session_sentence(
         const struct change_session *session, char ret[static PUBLISH_SESSION_SIZE]);
 void publish_journal_session(
         struct journal *j, const struct change_session *session, const char *sentence);
+/* A name is registered in the ledger, or its registration renewed. */
+void publish_journal_certified(struct journal *j, const struct change_certified *certified);
 /* Something about the store that a person must know: damaged, moved aside, full. */
 void publish_journal_store(struct journal *j, const char *sentence);

@@ -58,6 +58,10 @@ void manager_publish(struct manager *m, const struct store_event *event)
         case STORE_EVENT_SESSION:
                 publish_session(m, &event->session);
                 return;
+        case STORE_EVENT_CERTIFIED:
+                publish_journal_certified(m->journal, &event->certified);
+                bus_signal_certified(m->bus, &event->certified);
+                return;
         case STORE_EVENT_KNOWN: /* an input of the node, not news: flush.c */
                 return;
         }

@@ -10,7 +10,6 @@
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <strings.h>
 
 #include "os/config.h"
 #include "os/log.h"
@@ -50,118 +49,6 @@ _printf_(2, 3) static void mistake(const struct load *l, const char *format, ...
                 log_warning("%s:%u: %s", l->path, l->line, sentence);
         else
                 log_warning("%s: %s", l->path, sentence);
-}
-
-/*
- * Values
- */
-int config_parse_bool(const char *s, bool *ret)
-{
-        static const char *const words[][2] = { { "no", "yes" }, { "false", "true" },
-                { "off", "on" }, { "0", "1" } };
-
-        for (size_t i = 0; i < ELEMENTSOF(words); i++)
-                for (int v = 0; v < 2; v++)
-                        if (strcasecmp(s, words[i][v]) == 0) {
-                                *ret = v;
-                                return 0;
-                        }
-        return -EINVAL;
-}
-
-/* Decimal digits at *s, which is moved behind them. 0 or -EINVAL. */
-static int take_number(const char **s, uint64_t *ret)
-{
-        uint64_t v = 0;
-        const char *p = *s;
-
-        if (*p < '0' || *p > '9')
-                return -EINVAL;
-        for (; *p >= '0' && *p <= '9'; p++)
-                if (__builtin_mul_overflow(v, 10, &v) ||
-                        __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
-                        return -EINVAL;
-        *s = p;
-        *ret = v;
-        return 0;
-}
-
-/* The unit at *s, which is moved behind it and the blanks that follow. */
-static int take_unit(const char **s, usec_t *ret)
-{
-        static const struct {
-                const char *name;
-                usec_t usec;
-        } units[] = {
-                { "", USEC_PER_SEC },
-                { "s", USEC_PER_SEC },
-                { "sec", USEC_PER_SEC },
-                { "m", USEC_PER_MINUTE },
-                { "min", USEC_PER_MINUTE },
-                { "h", USEC_PER_HOUR },
-                { "hr", USEC_PER_HOUR },
-                { "d", USEC_PER_DAY },
-                { "day", USEC_PER_DAY },
-                { "days", USEC_PER_DAY },
-                { "w", 7 * USEC_PER_DAY },
-                { "week", 7 * USEC_PER_DAY },
-                { "weeks", 7 * USEC_PER_DAY },
-                { "ms", USEC_PER_MSEC },
-                { "us", 1 },
-        };
-        size_t size = 0;
-
-        *s += strspn(*s, " ");
-        while ((*s)[size] >= 'a' && (*s)[size] <= 'z')
-                size++;
-        for (size_t i = 0; i < ELEMENTSOF(units); i++)
-                if (strlen(units[i].name) == size && memcmp(units[i].name, *s, size) == 0) {
-                        *s += size;
-                        *s += strspn(*s, " ");
-                        *ret = units[i].usec;
-                        return 0;
-                }
-        return -EINVAL;
-}
-
-int config_parse_span(const char *s, usec_t *ret)
-{
-        usec_t sum = 0;
-
-        if (streq(s, "infinity")) {
-                *ret = USEC_INFINITY;
-                return 0;
-        }
-        do {
-                uint64_t number;
-                usec_t unit;
-
-                if (take_number(&s, &number) < 0 || take_unit(&s, &unit) < 0 ||
-                        __builtin_mul_overflow(number, unit, &number) ||
-                        __builtin_add_overflow(sum, number, &sum))
-                        return -EINVAL;
-        } while (*s);
-        *ret = sum;
-        return 0;
-}
-
-int config_parse_size(const char *s, uint64_t *ret)
-{
-        static const char units[] = "KMGT";
-        uint64_t v;
-        const char *unit;
-
-        if (take_number(&s, &v) < 0)
-                return -EINVAL;
-        if (*s) {
-                unit = strchr(units, *s & ~0x20);
-                if (!unit || s[1])
-                        return -EINVAL;
-                if (__builtin_mul_overflow(v, UINT64_C(1) << 10 * (unit - units + 1), &v))
-                        return -EINVAL;
-        }
-        *ret = v;
-        return 0;
 }
 
 /*
@@ -338,6 +225,24 @@ static int parse_bootstrap(const struct option *o, const char *value, void *fiel
         return add_word(list, value);
 }
 
+static int parse_network(const struct option *o, const char *value, void *field, const char **why)
+{
+        const char *hash = strchr(value, '#');
+        char name[USERNAME_SIZE_MAX + 1] = "";
+        uint8_t bytes[CONFIG_NETWORK_BYTES];
+
+        *why = "NAME#HASH, the word of a network as p2pchat ledger shows it";
+        if (*value) {
+                if (!hash || hash - value > USERNAME_SIZE_MAX)
+                        return -EINVAL;
+                memcpy(name, value, (size_t)(hash - value));
+                if (!username_is_valid(name) || base32_decode(hash + 1, bytes, sizeof bytes) < 0)
+                        return -EINVAL;
+        }
+        memcpy(field, value, strlen(value) + 1);
+        return 0;
+}
+
 #define COUNT_MAX UINT64_C(1000000)
 #define FIELD(f) offsetof(struct config, f)
 static const struct option options[] = {
@@ -362,6 +267,8 @@ static const struct option options[] = {
         { "Ring", "Enabled", parse_bool, FIELD(ring) },
         { "Ring", "Bootstrap", parse_bootstrap, FIELD(bootstrap) },
         { "Ring", "Links", parse_size, FIELD(ring_links_max), 8, 448, "a number from 8 to 448" },
+        { "Ledger", "Enabled", parse_bool, FIELD(ledger) },
+        { "Ledger", "Network", parse_network, FIELD(network) },
         { "Limits", "Users", parse_size, FIELD(users_max), 1, COUNT_MAX,
                 "a number from 1 to 1000000" },
         { "Limits", "QueueMessages", parse_size, FIELD(queue_messages_max), 1, COUNT_MAX,
@@ -390,6 +297,7 @@ void config_init(struct config *c)
                 .age_max_usec = USEC_INFINITY,
                 .ring = true,
                 .ring_links_max = 64,
+                .ledger = true,
                 .users_max = 10000,
                 .queue_messages_max = 10000,
                 .queue_bytes_max = UINT64_C(64) << 20,

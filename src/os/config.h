@@ -7,6 +7,7 @@
  * mistake is reported with file and line, and the default stands. A list is one line of words
  * between blanks or commas; further lines add to it, an empty one clears it.
  */
+#include "base/encode.h"
 #include "base/endpoint.h"
 #include "base/text.h"
 #include "base/usec.h"
@@ -15,6 +16,8 @@
 #define CONFIG_LIST_MAX 256      /* entries of one list */
 #define CONFIG_NODE_PEERS_MAX 16 /* of that one */
 #define CONFIG_BOOTSTRAP_MAX 16
+#define CONFIG_NETWORK_BYTES 16 /* of the hash in the word of a network */
+#define CONFIG_NETWORK_SIZE (USERNAME_SIZE_MAX + 1 + BASE32_SIZE(CONFIG_NETWORK_BYTES))
 
 enum config_keep {
         CONFIG_KEEP_FULL,
@@ -61,6 +64,10 @@ struct config {
         bool ring;
         struct config_words bootstrap; /* as host_parse() takes them (os/resolve.h) */
         uint64_t ring_links_max;
+
+        /* [Ledger] */
+        bool ledger;
+        char network[CONFIG_NETWORK_SIZE]; /* NAME#hash; "": not fixed */
 
         /* [Limits] */
         uint64_t users_max;

@@ -97,6 +97,8 @@ TEST(everything_set)
                                      "[History]\nKeep=sealed\nMaxAge=1h 30min\n"
                                      "[Ring]\nEnabled=no\nBootstrap=chat.example.net, "
                                      "10.9.0.1:7001 [2001:db8::1]:7002\nLinks=8\n"
+                                     "[Ledger]\nEnabled=no\nNetwork=acme#"
+                                     "k3f7q2mxabcdefghijklmnopqm\n"
                                      "[Limits]\nUsers=100\nQueueMessages=5\nQueueBytes=2M\n");
 
         ASSERT_EQ(m.n, 0);
@@ -122,6 +124,8 @@ TEST(everything_set)
         ASSERT_STREQ(c.bootstrap.items[0], "chat.example.net");
         ASSERT_STREQ(c.bootstrap.items[2], "[2001:db8::1]:7002");
         ASSERT_EQ(c.ring_links_max, 8);
+        ASSERT_FALSE(c.ledger);
+        ASSERT_STREQ(c.network, "acme#k3f7q2mxabcdefghijklmnopqm");
         ASSERT_EQ(c.users_max, 100);
         ASSERT_EQ(c.queue_messages_max, 5);
         ASSERT_EQ(c.queue_bytes_max, 2 << 20);
@@ -155,6 +159,14 @@ TEST(mistakes_name_their_line_and_keep_the_default)
                 { "[Ring]\nBootstrap=chat.example.net:0\n", 2, "chat.example.net:0" },
                 { "[Ring]\nBootstrap=-chat.example.net\n", 2, "hosts" },
                 { "[Ring]\nLinks=7\n", 2, "8 to 448" },
+                { "[Ledger]\nNetwork=acme\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=#k3f7q2mxabcdefghijklmnopqm\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=acme#k3f7q2mxabcdefghijklmnopq\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=acme#K3f7q2mxabcdefghijklmnopqm\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=acme#k3f7q2mxabcdefghijklmnopqr\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=ac#k3f7q2mxabcdefghijklmnopqm\n", 2, "NAME#HASH" },
+                { "[Ledger]\nNetwork=a_name_that_is_far_too_long#k3f7q2mxabcdefghijklmnopqm\n", 2,
+                        "NAME#HASH" },
                 { "[Limits]\nQueueBytes=1X\n", 2, "1X" },
                 { "[Limits]\nQueueBytes=99999999999999999999\n", 2, "999" },
                 { "[Link]\nMaxLinkz=3\n", 2, "unknown option MaxLinkz=" },
