@@ -186,6 +186,7 @@ static void restore(struct machine *m)
         check(m, store_load_streams(m->store, restore_stream, m), "store_load_streams()");
         check(m, store_load_marks(m->store, restore_mark, m), "store_load_marks()");
         check(m, store_load_refused(m->store, restore_refused, m), "store_load_refused()");
+        machine_restore_ledger(m);
         check(m, store_load_queued(m->store, restore_queued, m), "store_load_queued()");
 }
 
@@ -218,7 +219,7 @@ void machine_start(struct machine *m)
         m->is_off = false;
         m->link_last = 0;
         m->n_closed = 0;
-        m->is_dirty = m->has_input = false;
+        m->is_dirty = m->has_input = m->is_working = false;
         m->deadline_usec = USEC_INFINITY;
         check(m, random_new_seeded(random_u64(m->world->random), &m->random), "random");
         fault_vfs_plan(m->disk, FAULT_NONE, 0);
@@ -419,6 +420,8 @@ static void carry_out(struct machine *m, const struct effect *effect)
                                           .type = EVENT_LOADED,
                                           .machine = m,
                                           .id = effect->load.id });
+        else if (effect->type == EFFECT_LOAD_CHAIN || effect->type == EFFECT_LOAD_BLOCK)
+                machine_load_for_ledger(m, effect);
         else
                 network_carry_out(m, effect);
 }
@@ -458,6 +461,7 @@ static void end_turn(struct machine *m)
                 return;
         }
         m->n_closed = 0;
+        machine_want_work(m);
         oracle_turn_ended(m);
 }
 
@@ -512,6 +516,8 @@ static void advance(struct machine *m)
 /* Its own business, which waits while it stands still. */
 static void put_off(struct machine *m, const struct event *e)
 {
+        struct event later = *e;
+
         if (e->type == EVENT_RESUME)
                 return;
         if (e->type == EVENT_DEADLINE) {
@@ -519,9 +525,8 @@ static void put_off(struct machine *m, const struct event *e)
                         return;
                 m->deadline_usec = m->resume_usec;
         }
-        world_schedule(m->world,
-                &(struct event){
-                        .time_usec = m->resume_usec, .type = e->type, .machine = m, .id = e->id });
+        later.time_usec = m->resume_usec;
+        world_schedule(m->world, &later);
 }
 
 void machine_event(struct machine *m, struct event *e)
@@ -537,6 +542,8 @@ void machine_event(struct machine *m, struct event *e)
                 end_turn(m);
         } else if (e->type == EVENT_LOADED) {
                 load(m, e);
+        } else if (e->type == EVENT_BLOCK || e->type == EVENT_CHAIN || e->type == EVENT_WORK) {
+                machine_ledger_event(m, e);
         } else if (e->type == EVENT_RESUME && e->time_usec == m->resume_usec) {
                 go_on(m);
         } else if (e->type == EVENT_DEADLINE && e->time_usec == m->deadline_usec) {

@@ -3,6 +3,7 @@
  * Worlds by chance
  *
  *     sim [--seed N] [--seeds K] [--nodes N] [--hours H] [--faults LIST] [--classic] [--ring]
+ * [--ledger]
  * [--trace]
  *         [--twice]
  *
@@ -25,6 +26,7 @@
 struct totals {
         uint64_t n_seeds, n_said, n_native, n_delivered, n_cancelled, n_failed, n_sessions;
         uint64_t n_crashes, n_put_back, n_turns, n_steps, n_gone;
+        uint64_t n_blocks, n_names;
 };
 
 static void add_totals(struct totals *t, const struct world *w)
@@ -39,6 +41,8 @@ static void add_totals(struct totals *t, const struct world *w)
         t->n_failed += o->n_failed;
         t->n_sessions += o->n_sessions;
         t->n_crashes += w->n_crashes;
+        t->n_blocks += w->n_blocks;
+        t->n_names += w->n_names;
         t->n_put_back += w->n_put_back;
         t->n_turns += w->n_turns;
         t->n_steps += w->n_steps;
@@ -54,6 +58,7 @@ struct arguments {
         uint64_t n_seeds, n_nodes;
         const char *list;
         bool is_twice, is_classic; /* nobody has an identity */
+        bool has_ledger;           /* all are members, and register; in the ring, too */
         bool has_ring;             /* all take part in it: sessions come and go for it, too */
         double hours;
 };
@@ -63,9 +68,11 @@ static void populate(struct run *r)
 {
         struct world *w = r->world;
         unsigned n_classic = r->faults & STRIKE_CLASSIC ? (unsigned)below(r, 3) : 0;
-        struct node_options options = {
-                .announce = true, .compat = true, .second = below(r, 2), .ring = r->has_ring
-        };
+        struct node_options options = { .announce = true,
+                .compat = true,
+                .second = below(r, 2),
+                .ring = r->has_ring,
+                .ledger = r->has_ledger };
 
         for (unsigned i = 0; i < r->n_nodes; i++) {
                 struct machine *m;
@@ -117,6 +124,7 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 .end_usec = (usec_t)(a->hours * (double)USEC_PER_HOUR),
                 .is_classic = a->is_classic,
                 .has_ring = a->has_ring,
+                .has_ledger = a->has_ledger,
         };
         struct world *w = world_new(&a->options);
         uint64_t hash;
@@ -134,6 +142,8 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
         world_run_until(w, r.end_usec);
         repair(&r);
         settle(w, a->has_ring);
+        if (a->has_ledger)
+                world_expect_one_chain(w);
 
         hash = w->trace_hash;
         add_totals(totals, w);
@@ -148,11 +158,12 @@ static void print_totals(const struct totals *t, double hours)
         printf("# %" PRIu64 " seeds of %g h: %" PRIu64 " messages (%" PRIu64 " native), %" PRIu64
                " delivered, %" PRIu64 " cancelled, %" PRIu64 " failed, %" PRIu64
                " on disks that were put back; %" PRIu64 " sessions, %" PRIu64 " crashes, %" PRIu64
-               " restores; lost 0, doubled 0, out of order 0; %" PRIu64 " turns, %" PRIu64
+               " restores, %" PRIu64 " blocks with %" PRIu64
+               " names; lost 0, doubled 0, out of order 0; %" PRIu64 " turns, %" PRIu64
                " steps, %.1f s\n",
                 t->n_seeds, hours, t->n_said, t->n_native, t->n_delivered, t->n_cancelled,
-                t->n_failed, t->n_gone, t->n_sessions, t->n_crashes, t->n_put_back, t->n_turns,
-                t->n_steps, (double)clock() / CLOCKS_PER_SEC);
+                t->n_failed, t->n_gone, t->n_sessions, t->n_crashes, t->n_put_back, t->n_blocks,
+                t->n_names, t->n_turns, t->n_steps, (double)clock() / CLOCKS_PER_SEC);
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
@@ -165,6 +176,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                 { "faults", required_argument, NULL, 'f' },
                 { "classic", no_argument, NULL, 'c' },
                 { "ring", no_argument, NULL, 'r' },
+                { "ledger", no_argument, NULL, 'l' },
                 { "trace", no_argument, NULL, 't' },
                 { "twice", no_argument, NULL, '2' },
                 { 0 },
@@ -186,6 +198,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         ret->is_classic = true;
                 else if (c == 'r')
                         ret->has_ring = true;
+                else if (c == 'l')
+                        ret->has_ring = ret->has_ledger = true;
                 else if (c == 't')
                         ret->options.trace = true;
                 else if (c == '2')
@@ -203,9 +217,10 @@ static int run_seed(struct arguments *a, struct totals *totals)
         uint64_t hash;
 
         (void)snprintf(command, sizeof command,
-                "sim --seed %" PRIu64 " --nodes %" PRIu64 " --hours %g --faults %.160s%s%s --trace",
+                "sim --seed %" PRIu64 " --nodes %" PRIu64
+                " --hours %g --faults %.160s%s%s%s --trace",
                 a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "",
-                a->has_ring ? " --ring" : "");
+                a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "");
         a->options.command = command;
         hash = run(a, totals);
         if (!a->is_twice || run(a, &again) == hash)

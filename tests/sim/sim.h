@@ -33,7 +33,7 @@ struct run {
         unsigned faults;
         unsigned n_nodes;
         bool is_classic; /* nobody has an identity */
-        bool has_ring;
+        bool has_ring, has_ledger;
         usec_t end_usec;
         unsigned host_last;
         uint64_t n_texts;

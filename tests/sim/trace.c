@@ -174,6 +174,8 @@ void trace_effect(struct machine *m, const struct effect *effect)
         case EFFECT_FOUND:
                 break;
         case EFFECT_LOAD:
+        case EFFECT_LOAD_BLOCK:
+        case EFFECT_LOAD_CHAIN:
                 return;
         }
 }

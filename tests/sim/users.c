@@ -202,6 +202,13 @@ static void meddle(struct run *r, struct machine *m, struct machine *other)
 {
         char name[USERNAME_SIZE_MAX + 1];
 
+        if (r->has_ledger && below(r, 3) == 0) {
+                if (below(r, 6) == 0)
+                        machine_revoke(m);
+                else
+                        machine_register(m);
+                return;
+        }
         switch (below(r, 10)) {
         case 0:
         case 1:

@@ -288,6 +288,8 @@ void wire_carry_out(struct machine *m, const struct effect *effect)
         case EFFECT_REFUSE:
         case EFFECT_JOINED:
         case EFFECT_FOUND:
+        case EFFECT_LOAD_BLOCK:
+        case EFFECT_LOAD_CHAIN:
                 break;
         case EFFECT_LOAD:
                 return;

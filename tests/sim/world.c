@@ -181,6 +181,9 @@ static void happen(struct world *w, struct event *e)
         case EVENT_TURN:
         case EVENT_DEADLINE:
         case EVENT_LOADED:
+        case EVENT_BLOCK:
+        case EVENT_CHAIN:
+        case EVENT_WORK:
         case EVENT_RESUME:
                 machine_event(e->machine, e);
                 break;

@@ -139,6 +139,8 @@ struct machine {
         uint64_t call_last;
         usec_t resume_usec; /* it stands still until then: its kernel does not */
         struct list held;   /* of struct held, what it hears of then */
+        bool is_working;    /* hashes are to be tried */
+        struct ledger_peer wanted_by;
 };
 
 /* Something that a process hears of from its kernel. */
@@ -174,6 +176,9 @@ enum event_type {
         EVENT_TURN,
         EVENT_DEADLINE,
         EVENT_LOADED,
+        EVENT_BLOCK, /* of the ledger is to be loaded; value: its height */
+        EVENT_CHAIN, /* all of it */
+        EVENT_WORK,
         EVENT_RESUME,
         EVENT_CALL, /* of the program that made the world */
 };
@@ -191,6 +196,8 @@ struct event {
         struct endpoint from;
         enum dialect dialect;
         struct ulid id;
+        uint8_t network[HASH_SIZE];
+        struct ledger_peer peer;
         char *data; /* owned */
         size_t size;
         void (*call)(struct world *w, void *userdata);
@@ -239,7 +246,7 @@ struct world {
         struct oracle *oracle;
         struct buffer trace;
         uint64_t trace_hash;
-        uint64_t n_turns, n_commits, n_steps, n_crashes, n_put_back;
+        uint64_t n_turns, n_commits, n_steps, n_crashes, n_put_back, n_blocks, n_names;
 };
 
 /* world.c: clock and machines */
@@ -286,6 +293,16 @@ void machine_begin(struct machine *m);
 void machine_input(struct machine *m, const struct input *input);
 void machine_event(struct machine *m, struct event *e);
 void machine_done(struct machine *m);
+
+/* machine-ledger.c */
+void machine_restore_ledger(struct machine *m);
+void machine_load_for_ledger(struct machine *m, const struct effect *effect);
+void machine_ledger_event(struct machine *m, const struct event *e);
+/* At the end of a turn: are hashes to be tried? */
+void machine_want_work(struct machine *m);
+void machine_register(struct machine *m);
+void machine_revoke(struct machine *m);
+void world_expect_one_chain(struct world *w);
 
 /* Callers; they assert that the answer is @code. */
 void machine_send(
