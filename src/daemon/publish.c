@@ -59,6 +59,7 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 publish_session(m, &event->session);
                 return;
         case STORE_EVENT_KNOWN: /* an input of the node, not news: flush.c */
+        case STORE_EVENT_CERTIFIED:
                 return;
         }
 }

@@ -77,8 +77,9 @@ int store_load_username(struct store *s, char **ret);
 int store_load_ring(struct store *s, struct ring_record *ret);
 /* 0, or -ENOENT likewise. */
 int store_load_ledger(struct store *s, struct ledger_record *ret);
+/* The bytes of @block last for the call, in which nothing is asked of the store. */
 typedef int (*store_block_fn)(const struct block_record *block, void *userdata);
-/* Each genesis that is stored. */
+/* Each genesis that is stored, in order of their networks. */
 int store_load_genesis(struct store *s, store_block_fn fn, void *userdata);
 /* Blocks of a network from height @from on, at most @n_max, in order of height. One that cannot be
  * unsealed comes with size 0; one that is missing is left out. */
