@@ -47,7 +47,8 @@ DEFINE_CLEANUP(struct store *, store_free)
 /*
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
  * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
- * streams with marks and refusals, the queue with its numbers, and origins of received messages.
+ * streams with marks and refusals, the queue with its numbers, origins of received messages, and
+ * chains of the ledger as far as they go, with gaps where a block was lost.
  * What belongs to something that was lost is left out. *ret_n_lost counts what could not be read.
  * Same outcomes as store_open().
  */
