@@ -356,6 +356,19 @@ static int apply_session(struct store *s, const struct change_session *c)
         return store_add_event(s, &event);
 }
 
+static int apply_certified(struct store *s, const struct change_certified *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_CERTIFIED, .certified = *c };
+
+        return store_add_event(s, &event);
+}
+
+/* Only told, as an event of its turn; nothing of it is kept. */
+static bool is_told_only(enum change_type type)
+{
+        return type == CHANGE_WARNING || type == CHANGE_SESSION || type == CHANGE_CERTIFIED;
+}
+
 static int apply(struct store *s, const struct change *c)
 {
         switch (c->type) {
@@ -387,6 +400,14 @@ static int apply(struct store *s, const struct change *c)
                 return apply_username(s, c->text);
         case CHANGE_RING:
                 return store_apply_ring(s, &c->ring);
+        case CHANGE_LEDGER:
+                return store_apply_ledger(s, &c->ledger);
+        case CHANGE_BLOCK:
+                return store_apply_block(s, &c->block);
+        case CHANGE_BLOCKS_GONE:
+                return store_apply_blocks_gone(s, &c->block);
+        case CHANGE_CERTIFIED:
+                return apply_certified(s, &c->certified);
         case CHANGE_PRESENCE:
                 return apply_presence(s, &c->presence);
         case CHANGE_WARNING:
@@ -401,7 +422,7 @@ int store_apply(struct store *s, const struct change *change)
 
         if (s->failed < 0)
                 return s->failed;
-        if (change->type != CHANGE_WARNING && change->type != CHANGE_SESSION) {
+        if (!is_told_only(change->type)) {
                 r = store_begin(s);
                 if (r < 0)
                         return store_fail(s, r);

@@ -47,6 +47,7 @@ static size_t strings_size(const struct store_event *e)
         case STORE_EVENT_SESSION:
                 return string_size(e->session.user) + string_size(e->session.what);
         case STORE_EVENT_KNOWN:
+        case STORE_EVENT_CERTIFIED:
                 break;
         }
         return 0;
@@ -84,6 +85,7 @@ int store_add_event(struct store *s, const struct store_event *event)
                 e->event.session.what = copy_string(&at, event->session.what);
                 break;
         case STORE_EVENT_KNOWN:
+        case STORE_EVENT_CERTIFIED:
                 break;
         }
         list_append(&s->pending, &e->list);

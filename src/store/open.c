@@ -6,7 +6,7 @@
 
 #include "store/store-internal.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define SCHEMA_VERSION_PLAUSIBLE 1000 /* no later version will be above; that is damage */
 #define CHECK_VALUE "p2pchat"
 #define WAL_PAGES 4000 /* 16 MB, then it is copied into the database */
@@ -178,7 +178,8 @@ static int rewrite_log(struct store *s)
 /* From @version, 0 for nothing, to the newest one, in the open transaction. */
 static int extend_schema(struct store *s, int64_t version)
 {
-        static const char *const schemas[SCHEMA_VERSION] = { store_schema_1, store_schema_2 };
+        static const char *const schemas[SCHEMA_VERSION] = { store_schema_1, store_schema_2,
+                store_schema_3 };
         int r;
 
         r = store_begin(s);

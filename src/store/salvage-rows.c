@@ -4,8 +4,9 @@
  *
  * Rows come from the pages themselves (pages.c), whatever became of the trees, and are copied as
  * they are sealed, once their seal has proved them: only what is whole gets through. First
- * settings, peers with their keys and their streams, then the messages that wait, then what the
- * queue tells of them. In the end whatever refers to something that was lost goes, too.
+ * settings, peers with their keys and their streams, and blocks of chains, then the messages that
+ * wait, then what the queue tells of them. In the end whatever refers to something that was lost
+ * goes, too.
  */
 #include "store/store-internal.h"
 
@@ -127,6 +128,7 @@ static int copy_setting(struct rows *v, const struct page_row *row)
         } kept[] = {
                 { "username", "setting.username" },
                 { "ring", "setting.ring" },
+                { "ledger", "setting.ledger" },
         };
         const struct page_value *name = &row->columns[0], *value = &row->columns[1];
 
@@ -214,6 +216,30 @@ static int copy_erased(struct rows *v, const struct page_row *row)
                 row);
 }
 
+/* place (in the row's own), network, height, sealed. With a place of its own: a page that was left
+ * behind may have the same one for a block that is gone. */
+static int copy_block(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *sealed = &row->columns[3];
+        struct block_record block = { .height = (uint32_t)row->columns[2].number };
+        int r;
+
+        memcpy(block.network, row->columns[1].data, HASH_SIZE);
+        r = judge(v, store_decode_block(v->to, sealed->data, sealed->size, &block));
+        if (r <= 0)
+                return r;
+        return insert(v,
+                "INSERT OR IGNORE INTO block (network, height, sealed) VALUES (?2, ?3, ?4)", row);
+}
+
+static bool is_block(const struct page_row *row)
+{
+        const struct page_value *c = row->columns;
+
+        return row->n_columns == 4 && c[1].is_blob && c[1].size == HASH_SIZE && c[2].is_number &&
+               c[2].number >= 0 && c[2].number <= UINT32_MAX && c[3].is_blob;
+}
+
 static int on_first_row(const struct page_row *row, void *userdata)
 {
         struct rows *v = userdata;
@@ -237,6 +263,8 @@ static int on_first_row(const struct page_row *row, void *userdata)
                 return copy_stream_mark(v, row);
         if (row->n_columns == 5 && c[1].is_blob && are_numbers(row, 2, 4))
                 return copy_refused(v, row);
+        if (is_block(row))
+                return copy_block(v, row);
         return 0;
 }
 

@@ -3,11 +3,12 @@
  * Keys, and sealing under them
  *
  *     secret --HKDF--> wrapping key --seals--> key of a conversation --seals--> its messages
- *                  |-> records key --seals--> settings, peers, streams
+ *                  |-> records key --seals--> settings, peers, streams, blocks
  *                  \-> erased key --hashes--> origins of erased messages
  *
  * A sealed value is a fresh random nonce, the sealed bytes, their tag. Table, column, conversation
- * and row are associated data, so a value that was moved to another place does not open there.
+ * and row, of a block also its network, are associated data, so a value that was moved to another
+ * place does not open there.
  */
 #include "base/cursor.h"
 #include "store/store-internal.h"
@@ -59,6 +60,8 @@ static size_t encode_place(const struct place *p, uint8_t ret[static PLACE_SIZE_
         writer_bytes(&w, p->column, strlen(p->column) + 1);
         writer_u64(&w, p->conversation);
         writer_u64(&w, p->row);
+        if (p->network)
+                writer_bytes(&w, p->network, HASH_SIZE);
         assert(!w.failed);
         return w.size;
 }

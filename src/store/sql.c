@@ -87,6 +87,14 @@ static const char *const texts[N_STATEMENTS] = {
         [SQL_ERASED_TRIM] = "DELETE FROM erased WHERE number <="
                             " (SELECT max(number) FROM erased) - ?1",
         [SQL_ERASED_DELETE_ALL] = "DELETE FROM erased WHERE peer = ?1",
+        [SQL_BLOCK_LIST] = "SELECT network, height, sealed FROM block WHERE network = ?1"
+                           " AND height BETWEEN ?2 AND ?3 ORDER BY height LIMIT ?4",
+        [SQL_BLOCK_GENESIS] = "SELECT network, 0, sealed FROM block WHERE height = 0"
+                              " ORDER BY network",
+        [SQL_BLOCK_SET] = "INSERT INTO block (network, height, sealed) VALUES (?1, ?2, ?3)"
+                          " ON CONFLICT (network, height) DO UPDATE SET sealed ="
+                          " excluded.sealed",
+        [SQL_BLOCK_DELETE] = "DELETE FROM block WHERE network = ?1 AND height > ?2",
 };
 
 int store_errno(struct store *s, int sqlite_result)

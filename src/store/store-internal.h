@@ -17,8 +17,8 @@
 #define SCRATCH_SIZE_MAX (1024 * 1024)
 #define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
 
-/* What makes version 1 of nothing, version 2 of that. */
-extern const char store_schema_1[], store_schema_2[];
+/* What makes version 1 of nothing, version 2 of that, version 3 of that. */
+extern const char store_schema_1[], store_schema_2[], store_schema_3[];
 
 /* Prepared once, when first used, and kept. */
 enum statement {
@@ -70,6 +70,10 @@ enum statement {
         SQL_ERASED_EXPIRE,
         SQL_ERASED_TRIM,
         SQL_ERASED_DELETE_ALL,
+        SQL_BLOCK_LIST,
+        SQL_BLOCK_GENESIS,
+        SQL_BLOCK_SET,
+        SQL_BLOCK_DELETE,
         N_STATEMENTS,
 };
 
@@ -81,7 +85,7 @@ struct conversation_key {
 /* From secret_alloc(). */
 struct store_keys {
         uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
-        uint8_t records[KEY_SIZE]; /* seals settings, peers and streams */
+        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks */
         uint8_t erased[KEY_SIZE];  /* hashes origins of erased messages */
         uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
 };
@@ -146,6 +150,7 @@ struct place {
         const char *column; /* "table.column" */
         uint64_t conversation;
         uint64_t row;
+        const uint8_t *network; /* HASH_SIZE, or NULL: of none */
 };
 
 int store_seal_init(struct store *s, const uint8_t *secret);
@@ -244,6 +249,17 @@ int store_decode_refused(
  * ring.c
  */
 int store_apply_ring(struct store *s, const struct ring_record *ring);
+
+/*
+ * ledger.c
+ */
+int store_apply_ledger(struct store *s, const struct ledger_record *ledger);
+int store_apply_block(struct store *s, const struct block_record *block);
+int store_apply_blocks_gone(struct store *s, const struct block_record *block);
+/* Of a row, what is sealed, with its bytes in s->plain; network and height are there already. 0,
+ * -EBADMSG or -ENOMEM. */
+int store_decode_block(
+        struct store *s, const void *sealed, size_t size, struct block_record *block);
 
 /*
  * erase.c: erasing what is old, and what is remembered of it

@@ -47,7 +47,8 @@ DEFINE_CLEANUP(struct store *, store_free)
 /*
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
  * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
- * streams with marks and refusals, the queue with its numbers, and origins of received messages.
+ * streams with marks and refusals, the queue with its numbers, origins of received messages, and
+ * chains of the ledger as far as they go, with gaps where a block was lost.
  * What belongs to something that was lost is left out. *ret_n_lost counts what could not be read.
  * Same outcomes as store_open().
  */
@@ -77,8 +78,9 @@ int store_load_username(struct store *s, char **ret);
 int store_load_ring(struct store *s, struct ring_record *ret);
 /* 0, or -ENOENT likewise. */
 int store_load_ledger(struct store *s, struct ledger_record *ret);
+/* The bytes of @block last for the call, in which nothing is asked of the store. */
 typedef int (*store_block_fn)(const struct block_record *block, void *userdata);
-/* Each genesis that is stored. */
+/* Each genesis that is stored, in order of their networks. */
 int store_load_genesis(struct store *s, store_block_fn fn, void *userdata);
 /* Blocks of a network from height @from on, at most @n_max, in order of height. One that cannot be
  * unsealed comes with size 0; one that is missing is left out. */

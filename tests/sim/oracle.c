@@ -317,6 +317,7 @@ void oracle_event(struct machine *m, const struct store_event *event)
                 return;
         case STORE_EVENT_PRESENCE:
         case STORE_EVENT_USERNAME:
+        case STORE_EVENT_CERTIFIED:
                 return;
         case STORE_EVENT_KNOWN:
                 known(m, event->known.peer);

@@ -218,5 +218,9 @@ void trace_event(struct machine *m, const struct store_event *event)
         case STORE_EVENT_USERNAME:
                 trace_line(w, "%c = username %s", m->letter, event->text);
                 return;
+        case STORE_EVENT_CERTIFIED:
+                trace_line(w, "%c = name %s belongs to %s", m->letter, event->certified.name,
+                        event->certified.id);
+                return;
         }
 }

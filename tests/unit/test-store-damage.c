@@ -17,6 +17,8 @@
 #define STREAM UINT64_C(0xf000000000000000)
 #define OLDEST 100 /* of the streams: what waits has numbers from there */
 #define GIVEN 200
+#define N_BLOCKS 20
+#define BLOCK_SIZE 2000
 
 static uint8_t *good;
 static size_t good_size;
@@ -34,6 +36,20 @@ static void fill_streams(struct store *s)
         }
         for (uint64_t i = 1; i < N_QUEUED; i++)
                 fixture_apply(s, fixture_numbered(N_RECEIVED + i, OLDEST + i));
+}
+
+static void fill_chain(struct store *s)
+{
+        uint8_t data[BLOCK_SIZE];
+        struct change c = { .type = CHANGE_BLOCK,
+                .block = { .network = "a network", .data = data, .size = sizeof data } };
+
+        for (uint32_t i = 0; i < N_BLOCKS; i++) {
+                memset(data, (int)i, sizeof data);
+                c.block.height = i;
+                fixture_apply(s, c);
+        }
+        fixture_apply(s, (struct change){ .type = CHANGE_LEDGER, .ledger.is_registered = true });
 }
 
 /* The bytes of a database with some of everything. */
@@ -68,6 +84,7 @@ static void make_good(void)
         memset(long_text, 'l', LONG_SIZE);
         fixture_apply(s, fixture_message(++n, 1, MESSAGE_QUEUED, long_text));
         fill_streams(s);
+        fill_chain(s);
         ASSERT_OK(store_commit(s));
         store_free(s);
         ASSERT_OK(file_read(path, 64 << 20, &good, &good_size));
@@ -81,7 +98,7 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
 }
 
 struct seen {
-        size_t n_peers, n_blocked, n_queued, n_numbered, n_streams, n_marks, n_refused;
+        size_t n_peers, n_blocked, n_queued, n_numbered, n_streams, n_marks, n_refused, n_blocks;
 };
 
 static int see_peer(const struct peer_record *p, void *userdata)
@@ -134,6 +151,35 @@ static int see_refused(const struct refused_record *r, void *userdata)
         return 0;
 }
 
+static int see_block(const struct block_record *b, void *userdata)
+{
+        ASSERT_LT(b->height, N_BLOCKS);
+        if (b->size == 0)
+                return 0;
+        ASSERT_EQ(b->size, BLOCK_SIZE);
+        ASSERT_EQ(b->data[0], b->height);
+        ASSERT_EQ(b->data[BLOCK_SIZE - 1], b->height);
+        ((struct seen *)userdata)->n_blocks++;
+        return 0;
+}
+
+static int see_chain(struct store *s, struct seen *seen)
+{
+        static const uint8_t network[HASH_SIZE] = "a network";
+        struct ledger_record ledger;
+        struct seen genesis = {};
+        int r;
+
+        r = store_load_genesis(s, see_block, &genesis);
+        if (r == 0)
+                r = store_load_blocks(s, network, 0, SIZE_MAX, see_block, seen);
+        if (r == 0)
+                r = store_load_ledger(s, &ledger);
+        if (r == 0)
+                ASSERT_TRUE(ledger.is_registered);
+        return r == -ENOENT ? 0 : r;
+}
+
 /* All that a node wants at its start. */
 static int see_all(struct store *s, struct seen *ret)
 {
@@ -149,6 +195,8 @@ static int see_all(struct store *s, struct seen *ret)
                 r = store_load_refused(s, see_refused, ret);
         if (r == 0)
                 r = store_load_queued(s, see_queued, ret);
+        if (r == 0)
+                r = see_chain(s, ret);
         return r;
 }
 
@@ -316,6 +364,7 @@ TEST(salvage_of_the_undamaged_keeps_all)
         ASSERT_EQ(seen.n_streams, N_PEERS);
         ASSERT_EQ(seen.n_marks, N_PEERS * N_MARKS);
         ASSERT_EQ(seen.n_refused, N_PEERS * N_REFUSED);
+        ASSERT_EQ(seen.n_blocks, N_BLOCKS);
         ASSERT_EQ(store_last_sequence(s), N_RECEIVED + N_QUEUED);
         ASSERT_EQ(fixture_count(s), N_QUEUED); /* the history is in the file set aside */
         ASSERT_OK(store_load_text(s, &long_id, &(usec_t){ 0 }, &text, &size));
@@ -599,7 +648,7 @@ TEST(newer_version_is_refused)
 
         make_good();
         memcpy(newer, good, good_size);
-        newer[63] = 3; /* user_version */
+        newer[63] = 4; /* user_version */
         write_file(path, newer, good_size);
         ASSERT_EQ(store_open(&options, &s), STORE_NEWER);
 }

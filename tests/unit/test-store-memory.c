@@ -12,6 +12,7 @@
 #include "lib/store-fixture.h"
 
 #define TURNS 3
+#define N_LEDGER 7 /* changes of the ledger, the last of the first turn */
 
 /* SQLite's own, in front of those that it came with. */
 static sqlite3_mem_methods original;
@@ -64,6 +65,29 @@ static int count_refused(const struct refused_record *m, void *userdata)
         return 0;
 }
 
+static int count_block(const struct block_record *b, void *userdata)
+{
+        *(size_t *)userdata += b->size > 0;
+        return 0;
+}
+
+static int load_ledger(struct store *s)
+{
+        static const uint8_t network[HASH_SIZE] = "memory";
+        struct ledger_record ledger;
+        size_t n = 0;
+        int r;
+
+        r = store_load_genesis(s, count_block, &n);
+        if (r == 0)
+                r = store_load_blocks(s, network, 1, 100, count_block, &n);
+        if (r == 0)
+                r = store_load_ledger(s, &ledger);
+        if (r == 0)
+                ASSERT_EQ(n, 3); /* none is unreadable for want of memory */
+        return r;
+}
+
 static int load_streams(struct store *s, size_t turns)
 {
         size_t n = 0;
@@ -101,6 +125,12 @@ static int erase(struct store **s, int *ret_turns)
         return r;
 }
 
+static struct change fixture_block(uint32_t height, const uint8_t *data, size_t size)
+{
+        return (struct change){ .type = CHANGE_BLOCK,
+                .block = { .network = "memory", .height = height, .data = data, .size = size } };
+}
+
 /* Turns that were committed, or a negative error. */
 static int run_scenario(struct store **s, int *ret_turns)
 {
@@ -110,6 +140,7 @@ static int run_scenario(struct store **s, int *ret_turns)
 
         r = store_open(&options, s);
         for (uint64_t t = 1; r == 0 && t <= TURNS; t++) {
+                uint8_t block[300] = {};
                 struct change changes[] = {
                         fixture_peer(t, "Ada"),
                         fixture_message(2 * t, t, MESSAGE_RECEIVED, "some text"),
@@ -124,12 +155,19 @@ static int run_scenario(struct store **s, int *ret_turns)
                         fixture_refused(t, t, t, REFUSED_OTHER),
                         fixture_mark(t, t, 300),
                         { .type = CHANGE_SESSION, .session = { .user = "Ada", .what = "idle" } },
+                        fixture_block(0, block, 100),
+                        fixture_block(1, block, sizeof block),
+                        { .type = CHANGE_BLOCKS_GONE, .block = { .network = "memory" } },
+                        fixture_block(1, block, sizeof block),
+                        fixture_block(2, block, sizeof block),
+                        { .type = CHANGE_LEDGER, .ledger = { .is_registered = true } },
+                        { .type = CHANGE_CERTIFIED, .certified = { .name = "Ece" } },
                 };
+                size_t n_changes = ELEMENTSOF(changes) - (t == 1 ? 0 : N_LEDGER), n = 0, size;
                 char *text = NULL;
-                size_t n = 0, size;
 
                 changes[3].state.endpoint = endpoint_ipv4(10, 0, 0, 1, 1);
-                for (size_t i = 0; i < ELEMENTSOF(changes) && r == 0; i++) {
+                for (size_t i = 0; i < n_changes && r == 0; i++) {
                         r = store_apply(*s, &changes[i]);
                         if (r == 0 && i == 2) {
                                 r = store_load_text(
@@ -141,11 +179,13 @@ static int run_scenario(struct store **s, int *ret_turns)
                         r = store_commit(*s);
                 if (r == 0) {
                         *ret_turns = (int)t;
-                        ASSERT_EQ(fixture_drain(*s), 8);
+                        ASSERT_EQ(fixture_drain(*s), t == 1 ? 9 : 8);
                         r = store_read(*s, &query, count_text, &n, NULL);
                         if (r == 0) {
                                 ASSERT_EQ(n, 3 * t);
                                 r = load_streams(*s, t);
+                                if (r == 0)
+                                        r = load_ledger(*s);
                         }
                 }
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A database of version 1 is taken over as a whole, or not at all
+ * A database of an older version is taken over as a whole, or not at all
  *
- * What version 1 was is written down here once more, tables and record, and stays as it is whatever
- * becomes of the store.
+ * What versions 1 and 2 were is written down here once more, tables and the record of version 1,
+ * and stays as it is whatever becomes of the store. Records of version 2 are those of today.
  */
 #include "base/cursor.h"
 #include "lib/fault-vfs.h"
@@ -26,6 +26,22 @@ static const char version_1[] =
         " size_sent INTEGER NOT NULL, number BLOB);"
         "PRAGMA user_version = 1;";
 
+static const char version_2[] =
+        "ALTER TABLE message ADD COLUMN origin BLOB;"
+        "CREATE UNIQUE INDEX message_origin ON message (peer, origin) WHERE origin IS NOT NULL;"
+        "ALTER TABLE queue ADD COLUMN stream_number INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE stream (peer INTEGER PRIMARY KEY, sealed BLOB NOT NULL);"
+        "CREATE TABLE stream_mark (number INTEGER PRIMARY KEY, sealed BLOB NOT NULL,"
+        " peer INTEGER NOT NULL, stream INTEGER NOT NULL);"
+        "CREATE UNIQUE INDEX stream_mark_stream ON stream_mark (peer, stream);"
+        "CREATE TABLE refused (place INTEGER PRIMARY KEY, sealed BLOB NOT NULL,"
+        " peer INTEGER NOT NULL, stream INTEGER NOT NULL, number INTEGER NOT NULL);"
+        "CREATE UNIQUE INDEX refused_number ON refused (peer, stream, number);"
+        "CREATE TABLE erased (number INTEGER PRIMARY KEY, peer INTEGER NOT NULL,"
+        " hash BLOB NOT NULL, time INTEGER NOT NULL);"
+        "CREATE UNIQUE INDEX erased_hash ON erased (peer, hash);"
+        "PRAGMA user_version = 2;";
+
 /* From the database of this version that is attached as "new". */
 static const char copies[] =
         "INSERT INTO setting SELECT name, value FROM new.setting;"
@@ -34,6 +50,16 @@ static const char copies[] =
         "INSERT INTO message SELECT sequence, id, peer, direction, security, state, time, done,"
         " sealed FROM new.message;"
         "INSERT INTO queue SELECT sequence, size, size_sent, number FROM new.queue;";
+
+/* What version 2 has beside that. */
+static const char copies_2[] =
+        "UPDATE message SET origin ="
+        " (SELECT origin FROM new.message AS m WHERE m.sequence = message.sequence);"
+        "UPDATE queue SET stream_number ="
+        " (SELECT stream_number FROM new.queue AS q WHERE q.sequence = queue.sequence);"
+        "INSERT INTO stream SELECT peer, sealed FROM new.stream;"
+        "INSERT INTO stream_mark SELECT number, sealed, peer, stream FROM new.stream_mark;"
+        "INSERT INTO refused SELECT place, sealed, peer, stream, number FROM new.refused;";
 
 static void write_ipv4(struct writer *w, uint8_t last)
 {
@@ -90,8 +116,19 @@ static void put_record(sqlite3 *db, uint64_t number, const char *name, uint8_t f
         (void)sqlite3_finalize(q);
 }
 
-/* Peers 1 and 2, two messages of each, of which one waits; mark 4. In @vfs, or a file. */
-static void make_version_1(const char *path, const char *vfs)
+static struct change old_peer(uint64_t number, const char *name)
+{
+        struct change c = fixture_peer(number, name);
+
+        c.peer.endpoint = endpoint_ipv4(10, 0, 0, (uint8_t)number, 6001);
+        c.peer.muted_until_usec = 12345;
+        c.peer.blocked = c.peer.heard_classic = number == 1;
+        return c;
+}
+
+/* Peers 1 and 2, two messages of each, of which one waits; mark 4. In version 2 there is a stream
+ * to peer 1 and one from peer 2. In @vfs, or a file. */
+static void make_old(int version, const char *path, const char *vfs)
 {
         _cleanup_(freep)
         char *new_path = fixture_path("new.db"), *attach = NULL;
@@ -100,13 +137,17 @@ static void make_version_1(const char *path, const char *vfs)
         sqlite3 *db = NULL;
 
         (void)snprintf(c.message.number, sizeof c.message.number, "4711");
-        fixture_apply(s, fixture_peer(1, "Ada"));
-        fixture_apply(s, fixture_peer(2, "Bob"));
+        fixture_apply(s, old_peer(1, "Ada"));
+        fixture_apply(s, old_peer(2, "Bob"));
         fixture_apply(s, fixture_message(1, 1, MESSAGE_RECEIVED, "hello"));
         fixture_apply(s, c);
-        fixture_apply(s, fixture_message(3, 2, MESSAGE_RECEIVED, "hello"));
+        fixture_apply(s, fixture_native(3, 2, 3, 30));
         fixture_apply(s, fixture_message(4, 2, MESSAGE_QUEUED, "waits too"));
         fixture_apply(s, (struct change){ .type = CHANGE_USERNAME, .text = "Ece" });
+        fixture_apply(s, fixture_numbered(2, 1));
+        fixture_apply(s, fixture_stream(1, 5, 1, 1));
+        fixture_apply(s, fixture_mark(2, 6, 3));
+        fixture_apply(s, fixture_refused(2, 6, 2, REFUSED_OTHER));
         store_set_logged(s, 3);
         ASSERT_OK(store_commit(s));
         store_free(s);
@@ -119,8 +160,13 @@ static void make_version_1(const char *path, const char *vfs)
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
         ASSERT_OK(sqlite3_exec(db, attach, NULL, NULL, NULL));
         ASSERT_OK(sqlite3_exec(db, copies, NULL, NULL, NULL));
-        put_record(db, 1, "Ada", 0x0d); /* heard classic, blocked, has history */
-        put_record(db, 2, "Bob", 0x08);
+        if (version == 1) {
+                put_record(db, 1, "Ada", 0x0d); /* heard classic, blocked, has history */
+                put_record(db, 2, "Bob", 0x08);
+        } else {
+                ASSERT_OK(sqlite3_exec(db, version_2, NULL, NULL, NULL));
+                ASSERT_OK(sqlite3_exec(db, copies_2, NULL, NULL, NULL));
+        }
         ASSERT_OK(sqlite3_close(db));
         ASSERT_OK(unlink(new_path));
 }
@@ -145,11 +191,42 @@ static int check_peer(const struct peer_record *p, void *userdata)
         return 0;
 }
 
+struct count {
+        int version;
+        size_t n;
+};
+
 static int check_queued(const struct queued_record *q, void *userdata)
 {
+        struct count *count = userdata;
+
         ASSERT_STREQ(q->number, q->peer == 1 ? "4711" : "");
         ASSERT_EQ(q->size, q->peer == 1 ? 5 : 9);
-        ASSERT_EQ(q->stream_number, 0);
+        ASSERT_EQ(q->stream_number, count->version == 2 && q->peer == 1);
+        count->n++;
+        return 0;
+}
+
+static int check_stream(const struct stream_record *r, void *userdata)
+{
+        ASSERT_EQ(r->peer, 1);
+        ASSERT_EQ(r->stream, 5);
+        ASSERT_EQ(r->given, 1);
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int check_refused(const struct refused_record *r, void *userdata)
+{
+        ASSERT_EQ(r->peer, 2);
+        ASSERT_EQ(r->number, 2);
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_block(const struct block_record *b, void *userdata)
+{
+        ASSERT_EQ(b->size, 3);
         ++*(size_t *)userdata;
         return 0;
 }
@@ -160,26 +237,48 @@ static int count_mark(const struct mark_record *m, void *userdata)
         return 0;
 }
 
-static void check_whole(struct store *s)
+/* What is known of streams, which only version 2 could tell. */
+static void check_streams(struct store *s, int version)
 {
-        size_t n_peers = 0, n_queued = 0;
+        size_t n_streams = 0, n_marks = 0, n_refused = 0;
+
+        ASSERT_OK(store_load_streams(s, check_stream, &n_streams));
+        ASSERT_OK(store_load_marks(s, count_mark, &n_marks));
+        ASSERT_OK(store_load_refused(s, check_refused, &n_refused));
+        ASSERT_EQ(n_streams, version == 2);
+        ASSERT_EQ(n_marks, version == 2);
+        ASSERT_EQ(n_refused, version == 2);
+}
+
+static void check_whole(struct store *s, int version)
+{
+        struct count queued = { .version = version };
+        struct ledger_record ledger;
+        size_t n_peers = 0;
         char *username = NULL;
 
         ASSERT_OK(store_load_peers(s, check_peer, &n_peers));
         ASSERT_EQ(n_peers, 2);
-        ASSERT_OK(store_load_queued(s, check_queued, &n_queued));
-        ASSERT_EQ(n_queued, 2);
+        ASSERT_OK(store_load_queued(s, check_queued, &queued));
+        ASSERT_EQ(queued.n, 2);
+        check_streams(s, version);
         ASSERT_EQ(fixture_count(s), 4);
         ASSERT_EQ(store_last_sequence(s), 4);
         ASSERT_EQ(store_logged(s), 3);
         ASSERT_OK(store_load_username(s, &username));
         ASSERT_STREQ(username, "Ece");
         free(username);
+        ASSERT_EQ(store_load_ledger(s, &ledger), -ENOENT);
+        ASSERT_OK(store_load_genesis(s, count_block, NULL));
 }
 
 /* And all that is new works in it. */
-static void use(struct store *s)
+static void use(struct store *s, int version)
 {
+        const struct change block = { .type = CHANGE_BLOCK,
+                .block = { .network = "a network", .data = (const uint8_t *)"abc", .size = 3 } };
+        const struct change ledger = { .type = CHANGE_LEDGER, .ledger.is_registered = true };
+        struct ledger_record record;
         size_t n = 0;
 
         fixture_apply(s, fixture_numbered(2, 1));
@@ -188,30 +287,48 @@ static void use(struct store *s)
         fixture_apply(s, fixture_refused(1, 6, 1, REFUSED_OTHER));
         fixture_apply(s, fixture_native(50, 1, 2, 50));
         fixture_apply(s, fixture_native(51, 1, 3, 50));
+        fixture_apply(s, fixture_native(52, 2, 4, 30)); /* version 1 knew no origins */
+        fixture_apply(s, block);
+        fixture_apply(s, ledger);
         ASSERT_OK(store_commit(s));
-        ASSERT_EQ(fixture_count(s), 5);
+        ASSERT_EQ(fixture_count(s), version == 1 ? 6 : 5);
         ASSERT_OK(store_load_marks(s, count_mark, &n));
+        ASSERT_EQ(n, version == 1 ? 1 : 2);
+        n = 0;
+        ASSERT_OK(store_load_genesis(s, count_block, &n));
         ASSERT_EQ(n, 1);
+        ASSERT_OK(store_load_ledger(s, &record));
 }
 
-TEST(version_1_is_taken_over)
+static void take_over(int version)
 {
         _cleanup_(freep)
         char *path = fixture_path("old.db");
         struct store *s;
 
-        make_version_1(path, NULL);
+        make_old(version, path, NULL);
         for (int round = 0; round < 2; round++) {
                 s = fixture_open(path, NULL);
-                check_whole(s);
+                check_whole(s, version);
                 store_free(s);
         }
         s = fixture_open(path, NULL);
-        use(s);
+        use(s, version);
         store_free(s);
         s = fixture_open(path, NULL);
-        ASSERT_EQ(fixture_count(s), 5);
+        ASSERT_EQ(fixture_count(s), version == 1 ? 6 : 5);
         store_free(s);
+        ASSERT_OK(unlink(path));
+}
+
+TEST(version_1_is_taken_over)
+{
+        take_over(1);
+}
+
+TEST(version_2_is_taken_over)
+{
+        take_over(2);
 }
 
 TEST(wrong_secret_migrates_nothing)
@@ -223,7 +340,7 @@ TEST(wrong_secret_migrates_nothing)
         size_t before_size, after_size;
         struct store *s = NULL;
 
-        make_version_1(path, NULL);
+        make_old(1, path, NULL);
         ASSERT_OK(file_read(path, 64 << 20, &before, &before_size));
         options.secret = other;
         ASSERT_EQ(store_open(&options, &s), STORE_WRONG_SECRET);
@@ -235,7 +352,7 @@ TEST(wrong_secret_migrates_nothing)
 }
 
 /* True when the fault happened. */
-static bool migrate_with(enum fault fault, uint64_t n, bool torn)
+static bool migrate_with(int version, enum fault fault, uint64_t n, bool torn)
 {
         const struct store_options options = fixture_options("old.db", "migrate");
         struct fault_vfs *vfs = NULL;
@@ -244,7 +361,7 @@ static bool migrate_with(enum fault fault, uint64_t n, bool torn)
         int r;
 
         ASSERT_OK(fault_vfs_new("migrate", n, &vfs));
-        make_version_1("old.db", "migrate");
+        make_old(version, "old.db", "migrate");
         fault_vfs_set_torn(vfs, torn);
         fault_vfs_plan(vfs, fault, n);
         r = store_open(&options, &s);
@@ -258,8 +375,8 @@ static bool migrate_with(enum fault fault, uint64_t n, bool torn)
         s = store_free(s);
         fault_vfs_plan(vfs, FAULT_NONE, 0);
         ASSERT_OK(store_open(&options, &s));
-        check_whole(s);
-        use(s);
+        check_whole(s, version);
+        use(s, version);
         store_free(s);
         fault_vfs_free(vfs);
         return happened;
@@ -267,12 +384,14 @@ static bool migrate_with(enum fault fault, uint64_t n, bool torn)
 
 static void migrate_with_all(enum fault fault, bool torn)
 {
-        uint64_t n = 0;
+        for (int version = 1; version <= 2; version++) {
+                uint64_t n = 0;
 
-        while (migrate_with(fault, ++n, torn))
-                ;
-        printf("# %d places\n", (int)n - 1);
-        ASSERT_GT(n, 2);
+                while (migrate_with(version, fault, ++n, torn))
+                        ;
+                printf("# %d places\n", (int)n - 1);
+                ASSERT_GT(n, 2);
+        }
 }
 
 TEST(whatever_fails_it_is_whole)
@@ -285,7 +404,7 @@ TEST(whatever_fails_it_is_whole)
 }
 
 /* Damaged before it could be migrated, with and without its newest pages in the log. */
-static void salvage_version_1(bool in_log)
+static void salvage_version(int version, bool in_log)
 {
         _cleanup_(freep)
         char *path = fixture_path("damaged.db"), *wal = fixture_path("damaged.db-wal"),
@@ -294,11 +413,12 @@ static void salvage_version_1(bool in_log)
         const struct store_options options = fixture_options(path, NULL);
         uint8_t *data = NULL, *log = NULL;
         size_t size, log_size = 0;
+        struct count queued = { .version = version };
         struct store *s = NULL;
         sqlite3 *db = NULL;
         uint64_t n_lost;
 
-        make_version_1(live, NULL);
+        make_old(version, live, NULL);
         ASSERT_OK(sqlite3_open(live, &db));
         ASSERT_OK(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL));
         if (in_log) {
@@ -325,17 +445,20 @@ static void salvage_version_1(bool in_log)
         ASSERT_EQ(n_lost, 0);
         ASSERT_EQ(fixture_peers(s), 2);
         ASSERT_EQ(fixture_queued(s), 2);
-        ASSERT_OK(store_load_queued(s, check_queued, &(size_t){ 0 }));
+        ASSERT_OK(store_load_queued(s, check_queued, &queued));
+        check_streams(s, version);
         ASSERT_EQ(store_last_sequence(s), 4);
         store_free(s);
         ASSERT_OK(unlink(aside));
         ASSERT_OK(unlink(path));
 }
 
-TEST(version_1_can_be_salvaged)
+TEST(older_versions_can_be_salvaged)
 {
-        salvage_version_1(false);
-        salvage_version_1(true);
+        for (int version = 1; version <= 2; version++) {
+                salvage_version(version, false);
+                salvage_version(version, true);
+        }
 }
 
 TEST_MAIN_WITH(fixture_setup)
