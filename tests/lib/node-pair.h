@@ -73,6 +73,9 @@ struct disk {
         struct mark_record marks[64];
         struct refused_record refused[64];
         struct ring_record ring;
+        struct ledger_record ledger;
+        size_t n_blocks;
+        struct block_record blocks[64]; /* each with its own memory */
 };
 
 struct machine {
@@ -102,6 +105,11 @@ struct machine {
         size_t n_proven;
         char session_end[32]; /* why the last session ended */
         struct change_session session;
+        struct change_certified certified[64];
+        size_t n_certified;
+        bool wants_chain;
+        size_t n_wanted; /* blocks that are to be loaded */
+        struct effect wanted[64];
 };
 
 struct net {
@@ -112,8 +120,9 @@ struct net {
         uint64_t accepted_last;
         struct bytes capture; /* of connections */
         bool is_deaf;         /* announcements are lost */
-        bool has_ring;
-        bool is_busy; /* somebody was told something in this round */
+        bool has_ring, has_ledger;
+        struct genesis genesis; /* of the network that all are in at first */
+        bool is_busy;           /* somebody was told something in this round */
 };
 
 /*
@@ -182,6 +191,8 @@ static inline bool disk_add_message(struct disk *d, const struct message_record 
                 (d)->n += _i == (d)->n;                                                            \
                 (d)->rows[_i] = record;                                                            \
         } while (0)
+#define SAME_BLOCK(a, b)                                                                           \
+        ((a).height == (b).height && memcmp((a).network, (b).network, HASH_SIZE) == 0)
 #define SAME_NUMBER(a, b) ((a).number == (b).number)
 #define SAME_PEER(a, b) ((a).peer == (b).peer)
 #define SAME_STREAM(a, b) ((a).peer == (b).peer && (a).stream == (b).stream)
@@ -195,6 +206,45 @@ static inline void disk_drop_mark(struct disk *d, const struct mark_record *m)
                                 (--d->n_marks - i) * sizeof d->marks[0]);
                         return;
                 }
+}
+
+static inline void disk_drop_block(struct disk *d, size_t i)
+{
+        free((uint8_t *)d->blocks[i].data);
+        d->blocks[i] = d->blocks[--d->n_blocks];
+}
+
+static inline void disk_put_block(struct disk *d, const struct block_record *b)
+{
+        struct block_record copy = *b;
+        uint8_t *data = malloc(b->size + 1);
+
+        ASSERT_TRUE(data);
+        memcpy(data, b->data, b->size);
+        copy.data = data;
+        for (size_t i = 0; i < d->n_blocks; i++)
+                if (SAME_BLOCK(d->blocks[i], *b))
+                        disk_drop_block(d, i);
+        ASSERT_LT(d->n_blocks, ELEMENTSOF(d->blocks));
+        d->blocks[d->n_blocks++] = copy;
+}
+
+static inline void disk_drop_blocks(struct disk *d, const struct block_record *above)
+{
+        for (size_t i = d->n_blocks; i-- > 0;)
+                if (d->blocks[i].height > above->height &&
+                        memcmp(d->blocks[i].network, above->network, HASH_SIZE) == 0)
+                        disk_drop_block(d, i);
+}
+
+static inline const struct block_record *disk_block(
+        const struct disk *d, const uint8_t *network, uint32_t height)
+{
+        for (size_t i = 0; i < d->n_blocks; i++)
+                if (d->blocks[i].height == height &&
+                        memcmp(d->blocks[i].network, network, HASH_SIZE) == 0)
+                        return &d->blocks[i];
+        return NULL;
 }
 
 static inline void machine_apply(struct machine *m, const struct change *c)
@@ -248,6 +298,19 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                 break;
         case CHANGE_RING:
                 d->ring = c->ring;
+                break;
+        case CHANGE_LEDGER:
+                d->ledger = c->ledger;
+                break;
+        case CHANGE_BLOCK:
+                disk_put_block(d, &c->block);
+                break;
+        case CHANGE_BLOCKS_GONE:
+                disk_drop_blocks(d, &c->block);
+                break;
+        case CHANGE_CERTIFIED:
+                ASSERT_LT(m->n_certified, ELEMENTSOF(m->certified));
+                m->certified[m->n_certified++] = c->certified;
                 break;
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -352,6 +415,13 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
                 ASSERT_LT(m->n_loads, ELEMENTSOF(m->loads));
                 m->loads[m->n_loads++] = e->load.id;
                 break;
+        case EFFECT_LOAD_BLOCK:
+                ASSERT_LT(m->n_wanted, ELEMENTSOF(m->wanted));
+                m->wanted[m->n_wanted++] = *e;
+                break;
+        case EFFECT_LOAD_CHAIN:
+                m->wants_chain = true;
+                break;
         }
 }
 
@@ -384,6 +454,48 @@ static inline bool machine_load(struct machine *m)
                         NODE_OK(node_loaded(m->node, &m->loads[i], 0, NULL, 0, m->net->now));
         }
         m->n_loads = 0;
+        return true;
+}
+
+static inline void machine_restore_ledger(struct machine *m)
+{
+        const struct block_record *genesis = NULL, *b;
+        struct disk *d = &m->disk;
+
+        m->wants_chain = false;
+        for (size_t i = 0; i < d->n_blocks; i++)
+                if (d->blocks[i].height == 0 && node_ledger_is_network(m->node, &d->ledger,
+                                                        d->blocks[i].data, d->blocks[i].size))
+                        genesis = &d->blocks[i];
+        NODE_OK(node_restore_ledger(m->node, &d->ledger, genesis, m->net->now));
+        for (uint32_t h = 1; genesis && (b = disk_block(d, genesis->network, h)); h++) {
+                int r = node_restore_block(m->node, b, m->net->now);
+
+                NODE_OK(MIN(r, 0));
+                if (r != 0)
+                        break;
+        }
+}
+
+/* What a daemon does for the ledger between turns. True when there was something. */
+static inline bool machine_serve_ledger(struct machine *m)
+{
+        bool was_busy = m->wants_chain || m->n_wanted > 0;
+
+        if (m->wants_chain)
+                machine_restore_ledger(m);
+        for (size_t i = 0; i < m->n_wanted; i++) {
+                const struct effect *e = &m->wanted[i];
+                const struct block_record *b =
+                        disk_block(&m->disk, e->load_block.network, e->load_block.height);
+
+                NODE_OK(node_block_loaded(m->node, &e->load_block.peer, b ? b->data : NULL,
+                        b ? b->size : 0, m->net->now));
+        }
+        m->n_wanted = 0;
+        if (!node_ledger_is_mining(m->node, m->net->now))
+                return was_busy;
+        NODE_OK(node_ledger_mine(m->node, 1000, m->net->now));
         return true;
 }
 
@@ -451,6 +563,7 @@ static inline void net_run(struct net *net)
                         if (!m->is_full)
                                 machine_end_turn(m);
                         net->is_busy |= machine_load(m);
+                        net->is_busy |= machine_serve_ledger(m);
                 }
                 for (size_t i = 0; i < net->n_pipes; i++)
                         for (int k = 0; k < 2; k++)
@@ -519,6 +632,7 @@ static inline void machine_start(struct machine *m, const char *name)
                 .port = m->address.port,
                 .announce = true,
                 .ring = m->net->has_ring,
+                .ledger = m->net->has_ledger,
         };
 
         if (m->name != name)
@@ -546,6 +660,8 @@ static inline void machine_start(struct machine *m, const char *name)
                         NODE_OK(node_restore_queued(m->node, &queued, m->net->now));
         }
         NODE_OK(node_restore_ring(m->node, &m->disk.ring, m->net->now));
+        if (m->net->has_ledger)
+                machine_restore_ledger(m);
         m->is_up = true;
         NODE_OK(node_network(m->node, &interface, 1, m->net->now));
 }
@@ -555,7 +671,8 @@ static inline void machine_stop(struct machine *m)
         net_forget_links(m->net, m->index);
         m->node = node_free(m->node);
         m->is_up = false;
-        m->n_loads = 0;
+        m->n_loads = m->n_wanted = 0;
+        m->wants_chain = false;
 }
 
 /* A new machine; of two with the same @seed one is a copy of the other. Its address is 10.0.0.N
@@ -575,6 +692,15 @@ static inline struct machine *net_add_at(
         };
         ASSERT_OK(identity_init(&m->identity, key));
         ASSERT_OK(random_new_seeded((unsigned)index + 1, &m->random));
+        if (net->genesis.name[0]) {
+                uint8_t data[GENESIS_SIZE_MAX];
+                struct block_record genesis = { .data = data };
+
+                genesis.size = genesis_encode(&net->genesis, data);
+                memcpy(genesis.network, net->genesis.context.network, HASH_SIZE);
+                genesis_word(&net->genesis, m->disk.ledger.network);
+                disk_put_block(&m->disk, &genesis);
+        }
         machine_start(m, name);
         return m;
 }
@@ -605,6 +731,8 @@ static inline void net_done(struct net *net)
                 identity_done(&m->identity);
                 for (size_t k = 0; k < m->disk.n_rows; k++)
                         free(m->disk.rows[k].text);
+                while (m->disk.n_blocks > 0)
+                        disk_drop_block(&m->disk, 0);
         }
         for (size_t i = 0; i < net->n_pipes; i++) {
                 free(net->pipes[i]->ends[0].in.data);

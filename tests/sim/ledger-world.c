@@ -10,60 +10,6 @@
                         abort();                                                                   \
         } while (0)
 
-static void *must_realloc(void *p, size_t size)
-{
-        p = realloc(p, size);
-        if (!p)
-                abort();
-        return p;
-}
-
-/* The heap */
-
-static bool is_before(const struct ledger_event *a, const struct ledger_event *b)
-{
-        if (a->time_usec != b->time_usec)
-                return a->time_usec < b->time_usec;
-        return a->age < b->age;
-}
-
-static void push(struct ledger_world *w, struct ledger_event e)
-{
-        size_t i = w->n_events++;
-
-        if (i == w->events_allocated) {
-                w->events_allocated = MAX(2 * w->events_allocated, (size_t)1024);
-                w->heap = must_realloc(w->heap, w->events_allocated * sizeof *w->heap);
-        }
-        e.age = ++w->age_last;
-        while (i > 0 && is_before(&e, &w->heap[(i - 1) / 2])) {
-                w->heap[i] = w->heap[(i - 1) / 2];
-                i = (i - 1) / 2;
-        }
-        w->heap[i] = e;
-}
-
-static struct ledger_event pop(struct ledger_world *w)
-{
-        struct ledger_event top = w->heap[0], last = w->heap[--w->n_events];
-        size_t i = 0;
-
-        for (;;) {
-                size_t k = 2 * i + 1;
-
-                if (k >= w->n_events)
-                        break;
-                if (k + 1 < w->n_events && is_before(&w->heap[k + 1], &w->heap[k]))
-                        k++;
-                if (!is_before(&w->heap[k], &last))
-                        break;
-                w->heap[i] = w->heap[k];
-                i = k;
-        }
-        w->heap[i] = last;
-        return top;
-}
-
 /* Messages and effects */
 
 struct now ledger_world_clock(const struct ledger_world *w, unsigned i)
@@ -101,17 +47,15 @@ static void forge(struct ledger_world *w, uint8_t *data, size_t size)
                 abort();
         b.records[0].signature[5] ^= 1;
         block_seal(&b);
-        do {
-                b.header.nonce++;
-                block_header_hash(&b.header, b.hash);
-        } while (!block_has_work(b.hash, w->genesis.bits));
+        while (!block_search(&b, w->genesis.bits, 1000))
+                ;
         (void)block_encode(&b, data);
 }
 
 static void post(
         struct ledger_world *w, unsigned from, unsigned to, const uint8_t *data, size_t size)
 {
-        struct ledger_event e = { .from = from, .to = to, .size = size };
+        struct heap_event e = { .from = from, .to = to, .size = size };
 
         if (!w->nodes[from].is_joined[to])
                 return;
@@ -124,7 +68,7 @@ static void post(
         e.time_usec = w->now_usec + latency(from, to);
         e.data = must_realloc(NULL, size);
         memcpy(e.data, data, size);
-        push(w, e);
+        event_heap_push(&w->heap, e);
 }
 
 static void part(struct ledger_world *w, unsigned i, unsigned k);
@@ -202,11 +146,12 @@ static void after(struct ledger_world *w, unsigned i)
         deadline = MAX(usec_sub(deadline, USEC_PER_DAY), w->now_usec);
         if (deadline < n->wake_usec) {
                 n->wake_usec = deadline;
-                push(w, (struct ledger_event){ .time_usec = deadline, .from = i, .to = i });
+                event_heap_push(
+                        &w->heap, (struct heap_event){ .time_usec = deadline, .from = i, .to = i });
         }
 }
 
-static void deliver(struct ledger_world *w, const struct ledger_event *e)
+static void deliver(struct ledger_world *w, const struct heap_event *e)
 {
         struct ledger_node *n = &w->nodes[e->to];
         struct now now = ledger_world_clock(w, e->to);
@@ -266,8 +211,8 @@ void ledger_world_run(struct ledger_world *w, usec_t usec)
         usec_t until_usec = w->now_usec + usec;
 
         for (;;) {
-                struct ledger_event e;
-                usec_t next = w->n_events > 0 ? w->heap[0].time_usec : USEC_INFINITY;
+                struct heap_event e;
+                usec_t next = event_heap_next_usec(&w->heap);
 
                 if (MIN(next, w->tick_usec) > until_usec)
                         break;
@@ -277,7 +222,7 @@ void ledger_world_run(struct ledger_world *w, usec_t usec)
                         tick(w);
                         continue;
                 }
-                e = pop(w);
+                e = event_heap_pop(&w->heap);
                 w->now_usec = MAX(w->now_usec, e.time_usec);
                 deliver(w, &e);
                 free(e.data);
@@ -367,7 +312,7 @@ static void make_engine(struct ledger_world *w, unsigned i)
                             n->stored[k].held_usec) != 0)
                         n->is_restored_badly = true;
         n->is_alive = true;
-        n->born = w->age_last;
+        n->born = w->heap.age_last;
         n->wake_usec = USEC_INFINITY;
 }
 
@@ -420,9 +365,7 @@ void ledger_world_close(struct ledger_world *w)
                 free(n->is_linked);
                 free(n->is_joined);
         }
-        for (size_t i = 0; i < w->n_events; i++)
-                free(w->heap[i].data);
-        free(w->heap);
+        event_heap_done(&w->heap);
         free(w->nodes);
         random_free(w->random);
 }

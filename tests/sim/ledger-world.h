@@ -3,7 +3,7 @@
 /*
  * Many engines of the ledger on a virtual network
  *
- * A heap of messages by time, as in ring-world.h. Each member is connected to some others; a
+ * An event without a message is to wake a member up. Each member is connected to some others; a
  * message takes 20 to 80 ms, the same for a pair each time. Cutting, crashing and banning end
  * connections. Once a second whoever has something to mine tries as many hashes as its rate says.
  * What an engine says is to be stored is all that it gets back after a crash. The same seed gives
@@ -11,6 +11,7 @@
  */
 #include "core/crypto/random.h"
 #include "core/ledger/ledger.h"
+#include "tests/sim/event-heap.h"
 
 #define LATENCY_MIN_USEC (20 * USEC_PER_MSEC)
 #define LATENCY_MAX_USEC (80 * USEC_PER_MSEC)
@@ -51,23 +52,13 @@ struct ledger_node {
         bool is_restored_badly;
 };
 
-struct ledger_event {
-        usec_t time_usec;
-        uint64_t age;
-        unsigned from, to;
-        uint8_t *data; /* NULL: wake up */
-        size_t size;
-};
-
 struct ledger_world {
         struct random *random;
         struct genesis genesis;
         usec_t now_usec; /* since the beginning, and an hour */
         struct ledger_node *nodes;
         size_t n_nodes;
-        struct ledger_event *heap;
-        size_t n_events, events_allocated;
-        uint64_t age_last;
+        struct event_heap heap;
         uint64_t n_messages, n_bytes;
         usec_t tick_usec;
         bool is_lying;                    /* now */

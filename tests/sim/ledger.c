@@ -7,11 +7,10 @@
  * Fails, with the seed, when the honest do not agree.
  */
 #include <getopt.h>
-#include <malloc.h>
-#include <time.h>
 
 #include "core/ledger/gossip.h"
 #include "tests/lib/test.h"
+#include "tests/sim/ledger-bench.h"
 #include "tests/sim/ledger-world.h"
 
 #define MEMBERS 50
@@ -395,163 +394,10 @@ static void run_registrars(void)
         identity_done(&registrar);
 }
 
-/* A record of somebody, signed or not: to restore it, which does not look, not. */
-static void make_record(
-        const struct ledger_world *w, struct certificate *c, size_t i, bool is_signed)
-{
-        uint8_t key[IDENTITY_SEED_SIZE] = { 9 };
-        struct identity identity;
-
-        *c = (struct certificate){ .kind = CERTIFICATE_REGISTER, .time_usec = LEDGER_BEGIN_USEC };
-        (void)snprintf(c->name, sizeof c->name, "name-%zu", i);
-        memcpy(key + 8, &i, sizeof i);
-        memcpy(c->public_key, key, sizeof key);
-        if (!is_signed)
-                return;
-        if (identity_init(&identity, key) < 0 ||
-                certificate_sign(c, &identity, &w->genesis.context) < 0)
-                abort();
-        identity_done(&identity);
-}
-
-static void keep(struct ledger_node *n, const struct block *b)
-{
-        uint8_t data[BLOCK_SIZE_MAX];
-        struct stored_block *s = &n->stored[n->n_stored++];
-
-        s->size = block_encode(b, data);
-        s->data = malloc(s->size);
-        if (!s->data)
-                abort();
-        memcpy(s->data, data, s->size);
-}
-
-/* A chain of full blocks on the disk of a member, made by hand. */
-static void fill_disk(
-        struct ledger_world *w, struct ledger_node *n, size_t n_records, bool is_signed)
-{
-        static struct block b;
-
-        b = (struct block){ .n_records = 0 };
-        memcpy(b.hash, w->genesis.context.network, HASH_SIZE);
-        n->stored_allocated = n_records / BLOCK_RECORDS_MAX + 1;
-        n->stored = calloc(n->stored_allocated, sizeof *n->stored);
-        if (!n->stored)
-                abort();
-        for (size_t i = 0; i < n_records; i++) {
-                make_record(w, &b.records[b.n_records++], i, is_signed);
-                if (b.n_records < BLOCK_RECORDS_MAX && i + 1 < n_records)
-                        continue;
-                b.header = (struct block_header){ .height = (uint32_t)n->n_stored + 1,
-                        .time_usec = LEDGER_BEGIN_USEC + n->n_stored,
-                        .total = i + 1 };
-                memcpy(b.header.previous, b.hash, HASH_SIZE);
-                block_seal(&b);
-                do {
-                        b.header.nonce++;
-                        block_header_hash(&b.header, b.hash);
-                } while (!block_has_work(b.hash, w->genesis.bits));
-                keep(n, &b);
-                b.n_records = 0;
-        }
-}
-
-static double since(clock_t begin)
-{
-        return (double)(clock() - begin) / CLOCKS_PER_SEC;
-}
-
-static void bench_check(struct ledger_world *w, const struct ledger_node *n, size_t n_records)
-{
-        struct ledger_options o = { .genesis = &w->genesis, .random = w->random };
-        struct ledger *l;
-        clock_t begin = clock();
-        double took, longest = 0;
-        size_t bad;
-
-        if (ledger_new(&o, &l) < 0)
-                abort();
-        for (size_t i = 0; i < n->n_stored; i++) {
-                clock_t slice = clock();
-
-                CHECK(ledger_check(l, n->stored[i].data, n->stored[i].size, &bad) == 0, "damaged");
-                longest = MAX(longest, since(slice));
-        }
-        took = since(begin);
-        printf("check: %zu records in %.1f s, %.0f a second; the longest slice %.0f ms\n",
-                n_records, took, (double)n_records / took, 1000 * longest);
-        ledger_free(l);
-}
-
-static void bench_newcomer(struct ledger_world *w, size_t n_records)
-{
-        clock_t begin = clock();
-        usec_t took_usec;
-
-        for (unsigned i = 1; i < w->n_nodes - 1; i++) {
-                struct ledger_node *n = &w->nodes[i];
-
-                n->stored = calloc(w->nodes[0].n_stored, sizeof *n->stored);
-                for (; n->n_stored < w->nodes[0].n_stored; n->n_stored++) {
-                        n->stored[n->n_stored] = w->nodes[0].stored[n->n_stored];
-                        n->stored[n->n_stored].data = malloc(n->stored[n->n_stored].size);
-                        memcpy(n->stored[n->n_stored].data, w->nodes[0].stored[n->n_stored].data,
-                                n->stored[n->n_stored].size);
-                }
-                n->stored_allocated = n->n_stored;
-                ledger_world_crash(w, i);
-                ledger_world_start(w, i);
-        }
-        for (unsigned i = 0; i + 1 < w->n_nodes; i++)
-                w->nodes[i].is_linked[w->n_nodes - 1] = w->nodes[w->n_nodes - 1].is_linked[i] =
-                        true;
-        begin = clock();
-        ledger_world_relink(w);
-        took_usec = settle(w);
-        printf("newcomer: %zu records from %zu members in %.1f s of the network's time, %.1f s of "
-               "work for all\n",
-                n_records, w->n_nodes - 1, seconds(took_usec), since(begin));
-}
-
-static void bench_restore(size_t n_records)
-{
-        struct genesis g = { .name = "simulated", .bits = 4 };
-        struct ledger_name *names = calloc(1000, sizeof *names);
-        struct ledger_world w;
-        size_t before;
-        clock_t begin;
-
-        ledger_world_open(&w, seed, &g, 1);
-        fill_disk(&w, &w.nodes[0], n_records, false);
-        ledger_world_crash(&w, 0);
-        before = mallinfo2().uordblks;
-        begin = clock();
-        ledger_world_start(&w, 0);
-        printf("restore: %zu records in %.0f ms; %.0f bytes of memory a record\n", n_records,
-                1000 * since(begin), (double)(mallinfo2().uordblks - before) / (double)n_records);
-        begin = clock();
-        (void)ledger_list(w.nodes[0].ledger, "name-5", LEDGER_BEGIN_USEC, names, 1000);
-        printf("list: 1000 names in %.1f ms\n", 1000 * since(begin));
-        free(names);
-        ledger_world_close(&w);
-}
-
 /* Of this machine. */
 static void run_bench(void)
 {
-        struct genesis g = { .name = "simulated", .bits = 4 };
-        size_t n_records = is_long ? 100000 : 2000;
-        struct ledger_world w;
-
-        bench_restore(100000);
-        ledger_world_open(&w, seed, &g, 9);
-        fill_disk(&w, &w.nodes[0], n_records, true);
-        ledger_world_crash(&w, 0);
-        ledger_world_start(&w, 0);
-        bench_check(&w, &w.nodes[0], n_records);
-        if (!is_long)
-                bench_newcomer(&w, n_records);
-        ledger_world_close(&w);
+        ledger_bench(seed, is_long ? 100000 : 2000);
 }
 
 static const struct {

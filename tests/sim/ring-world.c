@@ -9,60 +9,6 @@
                         abort();                                                                   \
         } while (0)
 
-static void *must_realloc(void *p, size_t size)
-{
-        p = realloc(p, size);
-        if (!p)
-                abort();
-        return p;
-}
-
-/* The heap */
-
-static bool is_before(const struct ring_event *a, const struct ring_event *b)
-{
-        if (a->time_usec != b->time_usec)
-                return a->time_usec < b->time_usec;
-        return a->age < b->age;
-}
-
-static void push(struct ring_world *w, struct ring_event e)
-{
-        size_t i = w->n_events++;
-
-        if (i == w->events_allocated) {
-                w->events_allocated = MAX(2 * w->events_allocated, (size_t)1024);
-                w->heap = must_realloc(w->heap, w->events_allocated * sizeof *w->heap);
-        }
-        e.age = ++w->age_last;
-        while (i > 0 && is_before(&e, &w->heap[(i - 1) / 2])) {
-                w->heap[i] = w->heap[(i - 1) / 2];
-                i = (i - 1) / 2;
-        }
-        w->heap[i] = e;
-}
-
-static struct ring_event pop(struct ring_world *w)
-{
-        struct ring_event top = w->heap[0], last = w->heap[--w->n_events];
-        size_t i = 0;
-
-        for (;;) {
-                size_t k = 2 * i + 1;
-
-                if (k >= w->n_events)
-                        break;
-                if (k + 1 < w->n_events && is_before(&w->heap[k + 1], &w->heap[k]))
-                        k++;
-                if (!is_before(&w->heap[k], &last))
-                        break;
-                w->heap[i] = w->heap[k];
-                i = k;
-        }
-        w->heap[i] = last;
-        return top;
-}
-
 /* Nodes and messages */
 
 static unsigned number_of(const struct endpoint *e)
@@ -86,7 +32,7 @@ static bool is_reachable(const struct ring_world *w, unsigned from, unsigned to)
 
 static void post(struct ring_world *w, unsigned from, unsigned to, const void *data, size_t size)
 {
-        struct ring_event e = { .from = from, .to = to, .size = size };
+        struct heap_event e = { .from = from, .to = to, .size = size };
 
         w->counts.n_messages++;
         w->counts.n_bytes += size;
@@ -105,7 +51,7 @@ static void post(struct ring_world *w, unsigned from, unsigned to, const void *d
                 e.data = must_realloc(NULL, size);
                 memcpy(e.data, data, size);
         }
-        push(w, e);
+        event_heap_push(&w->heap, e);
 }
 
 static void looked_up(struct ring_world *w, const struct awaited *a, const struct chord_effect *e)
@@ -171,7 +117,8 @@ static void after(struct ring_world *w, unsigned i)
         deadline = chord_deadline(node->chord);
         if (deadline < node->wake_usec) {
                 node->wake_usec = MAX(deadline, w->now_usec);
-                push(w, (struct ring_event){ .time_usec = node->wake_usec, .from = i, .to = i });
+                event_heap_push(&w->heap,
+                        (struct heap_event){ .time_usec = node->wake_usec, .from = i, .to = i });
         }
 }
 
@@ -194,7 +141,7 @@ static void lie(struct ring_world *w, unsigned liar, unsigned to, const struct r
 }
 
 /* True when the engine is not to see it. */
-static bool misbehave(struct ring_world *w, const struct ring_event *e)
+static bool misbehave(struct ring_world *w, const struct heap_event *e)
 {
         uint8_t data[CHORD_MESSAGE_SIZE_MAX];
         struct rpc m, reply;
@@ -218,7 +165,7 @@ static bool misbehave(struct ring_world *w, const struct ring_event *e)
         return true;
 }
 
-static void deliver(struct ring_world *w, const struct ring_event *e)
+static void deliver(struct ring_world *w, const struct heap_event *e)
 {
         struct ring_node *node = &w->nodes[e->to];
         const struct chord_peer *from = &w->nodes[e->from].peer;
@@ -243,11 +190,11 @@ static void deliver(struct ring_world *w, const struct ring_event *e)
 
 bool world_step(struct ring_world *w, usec_t until_usec)
 {
-        struct ring_event e;
+        struct heap_event e;
 
-        if (w->n_events == 0 || w->heap[0].time_usec > until_usec)
+        if (w->heap.n == 0 || event_heap_next_usec(&w->heap) > until_usec)
                 return false;
-        e = pop(w);
+        e = event_heap_pop(&w->heap);
         w->now_usec = MAX(w->now_usec, e.time_usec);
         deliver(w, &e);
         free(e.data);
@@ -278,9 +225,7 @@ void world_close(struct ring_world *w)
                 if (w->nodes[i].has_identity)
                         identity_done(&w->nodes[i].identity);
         }
-        for (size_t i = 0; i < w->n_events; i++)
-                free(w->heap[i].data);
-        free(w->heap);
+        event_heap_done(&w->heap);
         free(w->nodes);
         free(w->sorted);
         random_free(w->random);
@@ -300,7 +245,7 @@ static void make_engine(struct ring_world *w, struct ring_node *node)
                 options.identity = &node->identity;
         MUST(chord_new(&options, &node->chord));
         node->is_alive = true;
-        node->born = w->age_last;
+        node->born = w->heap.age_last;
         node->wake_usec = USEC_INFINITY;
 }
 
@@ -371,7 +316,8 @@ void world_kill(struct ring_world *w, unsigned i)
         w->nodes[i].n_awaited = 0;
         for (unsigned k = 0; k < w->n_nodes && w->keep_alive_usec > 0; k++)
                 if (world_is_member(w, k) && chord_is_neighbour(w->nodes[k].chord, id))
-                        push(w, (struct ring_event){
+                        event_heap_push(&w->heap,
+                                (struct heap_event){
                                         .time_usec = usec_add(w->now_usec, w->keep_alive_usec),
                                         .from = i,
                                         .to = k });

@@ -3,17 +3,19 @@
 /*
  * Many engines of the ring on a virtual network
  *
- * Events lie in a heap ordered by time, then by age. A node is an engine at 10.x.y.z, which is its
- * number. A message takes LATENCY_MIN_USEC to LATENCY_MAX_USEC, between the same two always as
- * long, for sessions keep order; to a node that is dead, or on the other side of a partition, it
- * goes without an answer, unless the world is told to report that. Everything comes from one seed,
- * so a failure can be repeated.
+ * An event between a node and itself is to wake it up; one without a message tells @to that it
+ * could not reach @from. A node is an engine at 10.x.y.z, which is its number. A message takes
+ * LATENCY_MIN_USEC to LATENCY_MAX_USEC, between the same two always as long, for sessions keep
+ * order; to a node that is dead, or on the other side of a partition, it goes without an answer,
+ * unless the world is told to report that. Everything comes from one seed, so a failure can be
+ * repeated.
  */
 #include <stdio.h>
 
 #include "base/table.h"
 #include "core/chord/chord.h"
 #include "core/crypto/random.h"
+#include "tests/sim/event-heap.h"
 
 #define LATENCY_MIN_USEC (20 * USEC_PER_MSEC)
 #define LATENCY_MAX_USEC (80 * USEC_PER_MSEC)
@@ -22,14 +24,6 @@ enum manner {
         MANNER_HONEST,
         MANNER_MUTE, /* keeps its place, but answers no lookup and keeps nothing */
         MANNER_LIAR, /* says that it and its friends keep whatever is asked for */
-};
-
-struct ring_event {
-        usec_t time_usec;
-        uint64_t age;
-        unsigned from, to; /* equal: wake up */
-        size_t size;       /* 0: @to could not be reached */
-        uint8_t *data;
 };
 
 struct awaited {
@@ -70,9 +64,7 @@ struct counts {
 struct ring_world {
         struct random *random;
         usec_t now_usec;
-        struct ring_event *heap;
-        size_t n_events, events_allocated;
-        uint64_t age_last;
+        struct event_heap heap;
         struct ring_node *nodes;
         size_t n_nodes, nodes_allocated;
         usec_t keep_alive_usec; /* after which neighbours of a dead node hear of it; 0: never */

@@ -37,10 +37,8 @@ __attribute__((unused)) static struct certificate registration(
 __attribute__((unused)) static void finish(struct block *b, unsigned bits)
 {
         block_seal(b);
-        do {
-                b->header.nonce++;
-                block_header_hash(&b->header, b->hash);
-        } while (!block_has_work(b->hash, bits));
+        while (!block_search(b, bits, 1000))
+                ;
 }
 
 /* A block with one record behind @previous, or behind the genesis. */

@@ -797,6 +797,49 @@ TEST(the_silent_are_tried_again_soon_and_ever_later)
         chord_free(c);
 }
 
+/* 10 keeps our record, 20 does not. */
+TEST(when_who_kept_it_is_gone_the_record_is_told_anew_soon)
+{
+        struct endpoint endpoint = peer_of(SELF).endpoint;
+        struct chord_peer keeper = peer_of(10), other = peer_of(20);
+        struct rpc asked, m;
+        struct identity i;
+        usec_t planned_usec;
+        struct chord *c;
+
+        make_identity(&i);
+        c = make(&i);
+        ASSERT_OK(chord_hear(c, &keeper, now_usec));
+        ASSERT_OK(chord_publish(c, "Ece", &endpoint, 1, now_usec));
+        planned_usec = now_usec + publish(c, STORED_KEPT);
+        ASSERT_OK(chord_hear(c, &other, now_usec));
+        now_usec += USEC_PER_MINUTE;
+        ASSERT_OK(chord_failed(c, &other.id, now_usec));
+        ASSERT_EQ(c->publication.next_usec, planned_usec);
+        ASSERT_OK(chord_failed(c, &keeper.id, now_usec));
+        ASSERT_EQ(c->publication.next_usec, now_usec + 5 * USEC_PER_SEC);
+        ASSERT_LE(chord_deadline(c), now_usec + 5 * USEC_PER_SEC);
+        /* It goes to who has its place now. */
+        ASSERT_OK(chord_hear(c, &other, now_usec));
+        now_usec += 5 * USEC_PER_SEC;
+        drain(c);
+        ASSERT_OK(chord_advance(c, now_usec));
+        ASSERT_TRUE(said(c, 20, RPC_FIND_SUCCESSOR, &asked));
+        m = (struct rpc){ .kind = RPC_FOUND,
+                .number = asked.number,
+                .is_member = true,
+                .successors = { .peers = { other }, .n = 1 } };
+        tell(c, 20, &m);
+        ASSERT_TRUE(said(c, 20, RPC_STORE, &m));
+        ASSERT_EQ(m.n_records, 1);
+        /* What was withdrawn is not told again. */
+        ASSERT_OK(chord_withdraw(c, now_usec));
+        ASSERT_OK(chord_failed(c, &keeper.id, now_usec));
+        ASSERT_EQ(c->publication.next_usec, USEC_INFINITY);
+        identity_done(&i);
+        chord_free(c);
+}
+
 /* Two engines that talk to each other directly; one publishes, the other finds. */
 static int pass_on(struct chord *from, struct chord *to, uint8_t from_number, size_t *n_found)
 {

@@ -242,6 +242,31 @@ TEST(work_is_counted_in_bits)
         ASSERT_FALSE(block_has_work(hash, 12));
 }
 
+/* What is hashed is the header with that nonce, also where a byte of it, or all, begin anew. */
+TEST(nonces_are_tried_one_after_the_other)
+{
+        static const uint64_t first[] = { 0, 0xfe, 0xfffe, UINT32_MAX - UINT64_C(1),
+                UINT64_MAX - 1 };
+        static struct block b;
+        uint8_t expected[HASH_SIZE];
+
+        make_block(&b, 1);
+        for (size_t i = 0; i < ELEMENTSOF(first); i++)
+                for (unsigned n = 1; n < 5; n++) {
+                        b.header.nonce = first[i] + n - 1;
+                        block_header_hash(&b.header, expected);
+                        b.header.nonce = first[i];
+                        ASSERT_FALSE(block_search(&b, WORK_BITS_MAX, n));
+                        ASSERT_EQ(b.header.nonce, first[i] + n);
+                        ASSERT_MEMEQ(b.hash, expected, HASH_SIZE);
+                }
+        while (!block_search(&b, 8, 10))
+                ;
+        block_header_hash(&b.header, expected);
+        ASSERT_MEMEQ(b.hash, expected, HASH_SIZE);
+        ASSERT_TRUE(block_has_work(b.hash, 8));
+}
+
 TEST(a_genesis_comes_back_and_names_its_network)
 {
         uint8_t data[2 * GENESIS_SIZE_MAX];
@@ -272,6 +297,23 @@ TEST(a_genesis_comes_back_and_names_its_network)
         back = registrar_genesis;
         memcpy(back.context.registrars[1], back.context.registrars[0], PUBLIC_KEY_SIZE);
         ASSERT_EQ(genesis_decode(data, genesis_encode(&back, data), &back), -EINVAL);
+}
+
+/* Another word is another network: everybody's names would be gone. */
+TEST(the_built_in_network_never_changes)
+{
+        uint8_t data[GENESIS_SIZE_MAX];
+        char word[GENESIS_WORD_SIZE];
+        struct genesis g, back;
+
+        genesis_built_in(&g);
+        genesis_word(&g, word);
+        ASSERT_STREQ(word, "p2pchat#vnkc7rckpjmyayvwt65awvegsy");
+        ASSERT_OK(genesis_decode(data, genesis_encode(&g, data), &back));
+        ASSERT_STREQ(back.name, "p2pchat");
+        ASSERT_EQ(back.bits, 22);
+        ASSERT_EQ(back.context.n_registrars, 0);
+        ASSERT_MEMEQ(back.context.network, g.context.network, HASH_SIZE);
 }
 
 TEST(messages_are_bounded)

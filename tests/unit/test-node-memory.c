@@ -5,31 +5,8 @@
  * Linked with --wrap. What comes out is -ENOMEM, the node can be freed, and nothing leaks (seen
  * when built with the address sanitizer).
  */
+#include "lib/failing-memory.h"
 #include "unit/people-fixture.h"
-
-static size_t n_allocations, fail_at = SIZE_MAX;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-        return ++n_allocations == fail_at ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-        return ++n_allocations == fail_at ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-        return ++n_allocations == fail_at ? NULL : __real_realloc(p, size);
-}
 
 static int hear(struct fixture *f)
 {

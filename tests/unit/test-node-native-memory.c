@@ -1,59 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Native nodes without memory: the n-th allocation of ours fails, for n = 1 until none does
- *
- * Linked with --wrap. What comes out of the call is -ENOMEM, the nodes can be freed, and nothing
- * leaks (seen when built with the address sanitizer).
- */
-#include <setjmp.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-static bool is_armed;
-static int node_result;
-static jmp_buf out_of_memory;
-
-#define NODE_OK(x)                                                                                 \
-        do {                                                                                       \
-                is_armed = true;                                                                   \
-                node_result = (x);                                                                 \
-                is_armed = false;                                                                  \
-                if (node_result != 0)                                                              \
-                        longjmp(out_of_memory, 1);                                                 \
-        } while (0)
-
-#include "lib/node-pair.h"
-
-static size_t n_allocations, fail_at;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool fails(void)
-{
-        return is_armed && ++n_allocations == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-        return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-        return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-        return fails() ? NULL : __real_realloc(p, size);
-}
-
-static struct net net;
+/* Native nodes without memory */
+#include "lib/starving-net.h"
 
 static void send(struct machine *m, const char *word)
 {
@@ -108,39 +55,19 @@ static void copies(void)
         ASSERT_TRUE(node_clone(ece->node, &(struct endpoint){ 0 }));
 }
 
-static void starve(void (*live)(void))
-{
-        for (fail_at = 1;; fail_at++) {
-                bool is_over = true;
-
-                n_allocations = 0;
-                net_init(&net);
-                if (setjmp(out_of_memory) == 0)
-                        live();
-                else
-                        ASSERT_EQ(node_result, -ENOMEM);
-                /* Some go on without: a table that does not grow. */
-                is_over = n_allocations < fail_at;
-                net_done(&net);
-                if (is_over)
-                        break;
-        }
-        ASSERT_GT(fail_at, 50);
-}
-
 TEST(talking)
 {
-        starve(talk);
+        ASSERT_GT(starve(talk, true, SIZE_MAX), 50);
 }
 
 TEST(coming_back)
 {
-        starve(come_back);
+        ASSERT_GT(starve(come_back, true, SIZE_MAX), 50);
 }
 
 TEST(meeting_a_copy)
 {
-        starve(copies);
+        ASSERT_GT(starve(copies, true, SIZE_MAX), 50);
 }
 
 TEST_MAIN_WITH(net_set_up)

@@ -1,62 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Nodes of the ring without memory: the n-th allocation of ours fails, for n = 1 until none does
+ * Nodes of the ring without memory
  *
- * Linked with --wrap. What comes out of the call is -ENOMEM, the nodes can be freed, and nothing
- * leaks (seen when built with the address sanitizer). A ring comes together by many allocations of
- * a few kinds: of those far behind the first ones, only a part is tried.
+ * A ring comes together by many allocations of a few kinds: of those far behind the first ones,
+ * only a part is tried.
  */
-#include <setjmp.h>
-#include <stdbool.h>
-#include <stddef.h>
+#include "lib/starving-net.h"
 
-static bool is_armed, is_trying;
-static int node_result;
-static jmp_buf out_of_memory;
-
-#define NODE_OK(x)                                                                                 \
-        do {                                                                                       \
-                is_armed = is_trying;                                                              \
-                node_result = (x);                                                                 \
-                is_armed = false;                                                                  \
-                if (node_result != 0)                                                              \
-                        longjmp(out_of_memory, 1);                                                 \
-        } while (0)
-
-#include "lib/node-pair.h"
-
-#define EACH_MAX 60 /* then one in so many, more with each */
-
-static size_t n_allocations, fail_at, n_tried;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool fails(void)
-{
-        return is_armed && ++n_allocations == fail_at;
-}
-
-void *__wrap_malloc(size_t size)
-{
-        return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-        return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-        return fails() ? NULL : __real_realloc(p, size);
-}
-
-static struct net net;
+#define EACH_MAX 60
 
 static void join(struct machine *m, const struct machine *through)
 {
@@ -66,6 +17,7 @@ static void join(struct machine *m, const struct machine *through)
 /* Ece and Bob here, Dan there; joined, but for Dan. */
 static void form(void)
 {
+        net.has_ring = true;
         (void)net_add_at(&net, 0, 0, "Ece", 1, true);
         (void)net_add_at(&net, 0, 1, "Bob", 2, true);
         (void)net_add_at(&net, 1, 2, "Dan", 3, true);
@@ -146,53 +98,29 @@ static void come_back(void)
         net_pass(&net, 5 * USEC_PER_SEC);
 }
 
-static void starve(void (*live)(void))
-{
-        n_tried = 0;
-        for (fail_at = 1;; fail_at += 1 + (fail_at > EACH_MAX ? fail_at / 6 : 0)) {
-                bool is_over = true;
-
-                n_tried++;
-                n_allocations = 0;
-                is_trying = false;
-                net_init(&net);
-                net.has_ring = true;
-                if (setjmp(out_of_memory) == 0)
-                        live();
-                else
-                        ASSERT_EQ(node_result, -ENOMEM);
-                /* Some go on without: a table that does not grow. */
-                is_over = n_allocations < fail_at;
-                net_done(&net);
-                if (is_over)
-                        break;
-        }
-        ASSERT_GT(n_tried, 50);
-}
-
 TEST(coming_together)
 {
-        starve(come_together);
+        ASSERT_GT(starve(come_together, false, EACH_MAX), 50);
 }
 
 TEST(meeting_another_ring)
 {
-        starve(meet_another_ring);
+        ASSERT_GT(starve(meet_another_ring, false, EACH_MAX), 50);
 }
 
 TEST(finding_and_writing)
 {
-        starve(find_and_write);
+        ASSERT_GT(starve(find_and_write, false, EACH_MAX), 50);
 }
 
 TEST(leaving_and_stopping)
 {
-        starve(leave_and_stop);
+        ASSERT_GT(starve(leave_and_stop, false, EACH_MAX), 50);
 }
 
 TEST(coming_back)
 {
-        starve(come_back);
+        ASSERT_GT(starve(come_back, false, EACH_MAX), 50);
 }
 
 TEST_MAIN_WITH(net_set_up)

@@ -84,6 +84,19 @@ TEST(frames_altered_in_every_way)
         }
 }
 
+TEST(frames_of_the_ledger_are_taken_up_to_their_limit)
+{
+        static uint8_t data[LEDGER_FRAME_MAX + 2] = { FRAME_LEDGER, 1, 2 };
+        struct message m;
+
+        ASSERT_OK(message_decode(data, 3, &m));
+        ASSERT_EQ(m.type, FRAME_LEDGER);
+        ASSERT_HEX(m.ledger.data, m.ledger.size, "0102");
+        ASSERT_OK(message_decode(data, 1 + LEDGER_FRAME_MAX, &m));
+        ASSERT_EQ(message_size(&m), 1 + LEDGER_FRAME_MAX);
+        ASSERT_EQ(message_decode(data, 2 + LEDGER_FRAME_MAX, &m), MESSAGE_MALFORMED);
+}
+
 TEST(frames_that_are_refused_or_skipped)
 {
         static const struct {
@@ -97,7 +110,8 @@ TEST(frames_that_are_refused_or_skipped)
                 { "0805", MESSAGE_MALFORMED },
                 { "08047f000001", MESSAGE_MALFORMED }, /* no port */
                 { "08047f0000010000", MESSAGE_MALFORMED },
-                { "09", MESSAGE_UNKNOWN },
+                { "09", MESSAGE_MALFORMED }, /* nothing is said */
+                { "0a", MESSAGE_UNKNOWN },
                 { "7fffff", MESSAGE_UNKNOWN },
                 { "81", MESSAGE_UNKNOWN },
                 { "ff00", MESSAGE_UNKNOWN },

@@ -7,43 +7,11 @@
  */
 #include <sqlite3.h>
 
+#include "lib/failing-memory.h"
 #include "lib/fault-vfs.h"
 #include "lib/store-fixture.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
 #define TURNS 3
-
-static uint64_t left; /* allocations until one fails; 0: none will */
-static bool happened;
-
-static bool fails(void)
-{
-        if (left == 0 || --left > 0)
-                return false;
-        happened = true;
-        return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-        return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-        return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-        return fails() ? NULL : __real_realloc(p, size);
-}
 
 /* SQLite's own, in front of those that it came with. */
 static sqlite3_mem_methods original;
@@ -51,12 +19,12 @@ static bool in_sqlite; /* count these too */
 
 static void *sqlite_malloc(int size)
 {
-        return in_sqlite && fails() ? NULL : original.xMalloc(size);
+        return in_sqlite && is_failing() ? NULL : original.xMalloc(size);
 }
 
 static void *sqlite_realloc(void *p, int size)
 {
-        return in_sqlite && fails() ? NULL : original.xRealloc(p, size);
+        return in_sqlite && is_failing() ? NULL : original.xRealloc(p, size);
 }
 
 static int setup(void)
@@ -192,7 +160,8 @@ static ssize_t expected(int turns)
 
 static void run_all(void)
 {
-        uint64_t n = 0;
+        size_t n = 0;
+        bool happened;
 
         do {
                 struct fault_vfs *vfs = NULL;
@@ -200,10 +169,11 @@ static void run_all(void)
                 int turns = 0, r;
 
                 ASSERT_OK(fault_vfs_new("memory", 1, &vfs));
-                left = ++n;
-                happened = false;
+                n_allocations = 0;
+                fail_at = ++n;
                 r = run_scenario(&s, &turns);
-                left = 0;
+                fail_at = SIZE_MAX;
+                happened = n_allocations >= n;
                 if (!happened)
                         ASSERT_OK(r);
                 else if (r != 0) /* what is only convenient may be missing */

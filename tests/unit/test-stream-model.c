@@ -195,6 +195,7 @@ static void hear_anything(struct world *w)
                 break;
         case FRAME_GOODBYE:
         case FRAME_RING:
+        case FRAME_LEDGER:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:
                 break;

@@ -51,6 +51,8 @@ bool block_header_decode(const uint8_t data[static BLOCK_HEADER_SIZE], struct bl
 void block_header_hash(const struct block_header *h, uint8_t ret[static HASH_SIZE]);
 /* Does the hash begin with so many zero bits? */
 bool block_has_work(const uint8_t hash[static HASH_SIZE], unsigned bits);
+/* Tries @n nonces, from that of the header on. True: one was found, and the hash is set. */
+bool block_search(struct block *b, unsigned bits, unsigned n);
 
 /* Sets the root of the header from the records. */
 void block_seal(struct block *b);
@@ -79,6 +81,9 @@ struct genesis {
 size_t genesis_encode(struct genesis *g, uint8_t ret[static GENESIS_SIZE_MAX]);
 /* 0, or -EINVAL; keys of registrars are checked. */
 int genesis_decode(const void *data, size_t size, struct genesis *ret);
+/* The network of whoever has not chosen another: open, and never to be changed, for then it would
+ * be another one. */
+void genesis_built_in(struct genesis *ret);
 /* NAME#hash, the first 16 bytes of it as in ids: 128 bits against a second genesis of that word. */
 #define GENESIS_WORD_SIZE (USERNAME_SIZE_MAX + 1 + ID_STRING_SIZE)
 void genesis_word(const struct genesis *g, char ret[static GENESIS_WORD_SIZE]);

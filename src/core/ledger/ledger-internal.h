@@ -232,7 +232,7 @@ usec_t pool_deadline(const struct ledger *l);
 
 /* peers.c */
 struct member *peers_find(struct ledger *l, const struct ledger_peer *peer);
-void peers_add(struct ledger *l, const struct ledger_peer *peer);
+void peers_meet(struct ledger *l, const struct ledger_peer *peer);
 void peers_remove(struct ledger *l, struct member *m);
 void peers_received(struct ledger *l, struct member *m, const struct gossip *message);
 void peers_tell_tip(struct ledger *l);

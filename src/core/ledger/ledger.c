@@ -129,12 +129,33 @@ int ledger_check(struct ledger *l, const void *data, size_t size, size_t *ret_ba
         return append_stored(l, data, size, VERIFY_RECORDS, 0, ret_bad);
 }
 
+int ledger_verify_some(struct ledger *l, const void *data, size_t size, size_t first, size_t n,
+        size_t *ret_first, size_t *ret_n)
+{
+        struct block b;
+        size_t end = 0;
+
+        if (block_decode(data, size, &b) < 0)
+                b.n_records = 0;
+        else
+                end = first < b.n_records ? first + MIN(n, b.n_records - first) : b.n_records;
+        for (size_t i = first; i < end; i++) {
+                int r = chain_verify_record(l, &b.records[i]);
+
+                if (r < 0)
+                        return r;
+        }
+        *ret_first = end;
+        *ret_n = b.n_records;
+        return 0;
+}
+
 /* Inputs */
 
 int ledger_connected(struct ledger *l, const struct ledger_peer *peer, const struct now *now)
 {
         l->now = *now;
-        peers_add(l, peer);
+        peers_meet(l, peer);
         return l->error;
 }
 

@@ -112,15 +112,7 @@ int ledger_mine(struct ledger *l, unsigned n_hashes, const struct now *now)
         }
         if (!l->is_template_valid)
                 return l->error;
-        for (unsigned i = 0; i < n_hashes; i++) {
-                struct block *b = l->template;
-
-                block_header_hash(&b->header, b->hash);
-                if (block_has_work(b->hash, l->genesis.bits)) {
-                        found(l);
-                        break;
-                }
-                b->header.nonce++;
-        }
+        if (block_search(l->template, l->genesis.bits, n_hashes))
+                found(l);
         return l->error;
 }

@@ -62,7 +62,7 @@ static void tell_pool(struct ledger *l, const struct ledger_peer *peer)
         }
 }
 
-void peers_add(struct ledger *l, const struct ledger_peer *peer)
+void peers_meet(struct ledger *l, const struct ledger_peer *peer)
 {
         struct member *m = peers_find(l, peer);
         bool is_again = m;

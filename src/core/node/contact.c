@@ -98,7 +98,7 @@ static int bind_name(struct node *n, struct peer *peer, const char *name)
 
 int node_make_contact(struct node *n, struct peer *peer, struct now now)
 {
-        if (!peer->record.is_proven || peer_is_contact(peer) ||
+        if (!peer->record.is_proven || peer_is_contact(peer) || peer_is_nameless(peer) ||
                 peers_contact(&n->peers, peer->record.name))
                 return 0;
         return bind_name(n, peer, peer->record.name);
@@ -120,6 +120,7 @@ static struct endpoint place_of(
 static int add_proven(struct node *n, const struct introduction *who, const struct endpoint *remote,
         struct now now, struct peer **ret)
 {
+        char buffer[NAME_SIZE_MAX + 1];
         struct peer_record record = {
                 .endpoint = place_of(NULL, who, remote),
                 .heard_usec = now.real_usec,
@@ -130,7 +131,8 @@ static int add_proven(struct node *n, const struct introduction *who, const stru
         /* A name made of the id, for who has none. */
         memcpy(record.name, who->id, 8);
         if (who->name[0])
-                memcpy(record.name, who->name, sizeof record.name);
+                (void)snprintf(record.name, sizeof record.name, "%s",
+                        node_certified_name(n, who->id, "", who->name, now, buffer));
         record.is_warned_of = true; /* not before it is known what there is to say */
         r = node_add_peer(n, &record, now, ret);
         if (r == 0)
@@ -139,13 +141,17 @@ static int add_proven(struct node *n, const struct introduction *who, const stru
 }
 
 static int take_introduction(struct node *n, struct peer *peer, const struct introduction *who,
-        const struct endpoint *remote)
+        const struct endpoint *remote, struct now now)
 {
         struct peer_record *record = &peer->record;
+        char buffer[NAME_SIZE_MAX + 1];
         struct endpoint place = place_of(peer, who, remote);
         int r;
 
-        if (who->name[0] && !streq(record->name, who->name)) {
+        /* A name that is another's: node_certify() sees to that. */
+        if (who->name[0] && !streq(record->name, who->name) &&
+                node_certified_name(n, who->id, record->contact, who->name, now, buffer) ==
+                        who->name) {
                 r = node_rename(n, peer, who->name);
                 if (r < 0)
                         return r;
@@ -199,7 +205,7 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
         if (!is_first && memcmp(peer->record.key, who->key, sizeof who->key) != 0)
                 return 1;
 
-        r = take_introduction(n, peer, who, remote);
+        r = take_introduction(n, peer, who, remote, now);
         if (r < 0)
                 return r;
         if (is_first)
@@ -209,7 +215,8 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
         if (peer->record.blocked)
                 return 1;
 
-        if (peer->outbox.n > 0 || (classic && classic->outbox.n > 0))
+        r = who->name[0] ? node_certify(n, peer, who->name, now) : 0;
+        if (r == 0 && (peer->outbox.n > 0 || (classic && classic->outbox.n > 0)))
                 r = node_make_contact(n, peer, now);
         if (r == 0)
                 r = warn_of_proof(n, peer, is_first, now);
@@ -267,6 +274,14 @@ static int find_proven(
         return 0;
 }
 
+static int refuse_nameless(const char *word, struct refusal *ret_refusal)
+{
+        return refuse(ret_refusal, REFUSAL_INVALID_NAME,
+                "%s bears a name that the ledger has given to another key, and so has none here: "
+                "give it one of your own by \"p2pchat alias '%s' NAME\".",
+                word, word);
+}
+
 int node_trust(struct node *n, const char *word, struct now now, struct refusal *ret_refusal)
 {
         struct peer *peer, *holder;
@@ -275,6 +290,8 @@ int node_trust(struct node *n, const char *word, struct now now, struct refusal 
         r = find_proven(n, word, &peer, ret_refusal);
         if (r != 0)
                 return r;
+        if (peer_is_nameless(peer))
+                return refuse_nameless(word, ret_refusal);
         holder = peers_contact(&n->peers, peer->record.name);
         if (holder && holder != peer) {
                 holder->record.is_verified = false;
@@ -310,6 +327,8 @@ int node_verify(struct node *n, const char *word, const char *digits, struct now
         r = find_proven(n, word, &peer, ret_refusal);
         if (r != 0)
                 return r;
+        if (peer_is_nameless(peer) && !peer_is_contact(peer))
+                return refuse_nameless(word, ret_refusal);
         write_fingerprint(n, peer, fingerprint);
         if (!fingerprint_matches(fingerprint, digits))
                 return refuse(ret_refusal, REFUSAL_FINGERPRINT_MISMATCH,

@@ -280,16 +280,18 @@ int node_rename(struct node *n, struct peer *peer, const char *name)
 /* What an announcement says of somebody who has proven nothing yet. His place is not stored for
  * it: who has two would be written at each announcement. Of IPv4 and IPv6, which he announces both,
  * people know the former. */
-static int take_hint(
-        struct node *n, struct peer *peer, const struct announce *a, const struct endpoint *at)
+static int take_hint(struct node *n, struct peer *peer, const struct announce *a,
+        const struct endpoint *at, struct now now)
 {
         const struct endpoint *e = &peer->record.endpoint;
+        char buffer[NAME_SIZE_MAX + 1];
+        const char *name =
+                node_certified_name(n, a->id, peer->record.contact, a->username, now, buffer);
         int r = 0;
 
-        if (!streq(peer->record.name, a->username) &&
-                (name_equal(peer->record.name, a->username) ||
-                        peers_has_name(&n->peers, a->username)))
-                r = node_rename(n, peer, a->username);
+        if (!streq(peer->record.name, name) &&
+                (name_equal(peer->record.name, name) || peers_has_name(&n->peers, name)))
+                r = node_rename(n, peer, name);
         if (r < 0 || (e->family == ENDPOINT_IPV4 && at->family == ENDPOINT_IPV6))
                 return r;
         if (endpoint_same_address(e, at) || peers_has_place(&n->peers, at))
@@ -302,13 +304,15 @@ static int hear_native(struct node *n, const struct endpoint *from, const struct
 {
         struct peer *peer = peers_by_id(&n->peers, a->id);
         struct endpoint at = *from;
+        char buffer[NAME_SIZE_MAX + 1];
         int r;
 
         at.port = a->port ?: ENDPOINT_PORT_DEFAULT;
         if (!peer) {
                 struct peer_record record = { .endpoint = at, .heard_usec = now.real_usec };
 
-                memcpy(record.name, a->username, sizeof record.name);
+                (void)snprintf(record.name, sizeof record.name, "%s",
+                        node_certified_name(n, a->id, "", a->username, now, buffer));
                 memcpy(record.id, a->id, sizeof record.id);
                 r = node_add_peer(n, &record, now, ret);
                 if (r != 0)
@@ -323,7 +327,7 @@ static int hear_native(struct node *n, const struct endpoint *from, const struct
                 node_greet(n, peer, now);
         peer->is_near = true;
         if (!peer->record.is_proven) {
-                r = take_hint(n, peer, a, &at);
+                r = take_hint(n, peer, a, &at, now);
                 if (r < 0)
                         return r;
         }

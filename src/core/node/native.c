@@ -132,21 +132,34 @@ static int forget_other(
         return 0;
 }
 
+static int forget_session(
+        struct node *n, const struct link *gone, enum link_loss loss, struct now now)
+{
+        struct native *native = native_of(gone);
+        int r;
+
+        if (native && native->link == gone->number) {
+                r = session_lost(n, native, loss, now);
+                return r < 0 ? r : node_ring_lost(n, &gone->position, loss == LOSS_FAILED, now);
+        }
+        if (native && native->dial_link == gone->number)
+                return node_native_missed(n, native, now);
+        return forget_other(n, gone, loss, now);
+}
+
 /* The link of a session, or of a dial, is gone or going. */
 static int forget(struct node *n, struct link *link, enum link_loss loss, struct now now)
 {
-        struct native *native = native_of(link);
         const struct link gone = *link;
+        char id[ID_STRING_SIZE];
         int r;
 
         node_forget_link(n, link);
-        if (native && native->link == gone.number) {
-                r = session_lost(n, native, loss, now);
-                return r < 0 ? r : node_ring_lost(n, &gone.position, loss == LOSS_FAILED, now);
-        }
-        if (native && native->dial_link == gone.number)
-                return node_native_missed(n, native, now);
-        return forget_other(n, &gone, loss, now);
+        r = forget_session(n, &gone, loss, now);
+        if (r < 0 || !gone.is_member)
+                return r;
+        ring_id_to_id(&gone.position, id);
+        return node_session_with(n, id) ? 0 : node_registry_lost(n, &gone.position, now);
 }
 
 static int drain(struct node *n, uint64_t number, struct now now);
@@ -240,6 +253,8 @@ static int take_message(struct node *n, struct link *link, const struct message 
         switch (m->type) {
         case FRAME_RING:
                 return node_ring_receive(n, link, m->ring.data, m->ring.size, now);
+        case FRAME_LEDGER:
+                return node_registry_receive(n, link, m->ledger.data, m->ledger.size, now);
         case FRAME_DIAL_BACK:
                 return node_reach_dial_back(n, link, m->dial_back.port, now);
         case FRAME_REACHED:

@@ -11,6 +11,7 @@
  *     seek.c      native peers: where they are looked for
  *     native.c    sessions with them: begun, used, ended
  *     proof.c     who has proven who he is in one, and what it is for
+ *     registry.c, register.c, certify.c   registry-private.h
  *     ring.c, reach.c, greet.c, ring-link.c, visit.c, search.c   ring-private.h
  *     streams.c   what is said in them: from the queue to the peer, from the peer to the history
  *     deliver.c   the queue, and from there to a classic peer
@@ -28,6 +29,7 @@
 #include "core/node/agenda.h"
 #include "core/node/node.h"
 #include "core/node/peer.h"
+#include "core/node/registry-private.h"
 #include "core/node/ring-private.h"
 #include "core/session/session.h"
 
@@ -69,6 +71,7 @@ struct link {
         char wanted_id[ID_STRING_SIZE]; /* who must be there; "": whoever is */
         bool is_proven;                 /* peer, or ring_node, is who it is */
         struct ring_id position;        /* of who has proven its key */
+        bool is_member;                 /* of our network of the ledger, as far as we know */
         struct ring_node *ring_node;    /* with whom it is for the ring alone, or shall be */
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
@@ -179,6 +182,7 @@ struct node {
         bool is_proving;       /* in node_take_proof(): nobody is dialled meanwhile */
         bool is_leaving;       /* nobody is dialled any more */
         struct ring ring;
+        struct registry registry;
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */

@@ -107,6 +107,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
                 r = init_native(n, key);
         if (r == 0)
                 r = node_ring_init(n, key, now);
+        if (r == 0)
+                r = node_registry_init(n);
         if (r < 0)
                 return r;
 
@@ -120,6 +122,7 @@ struct node *node_free(struct node *n)
                 return NULL;
 
         node_ring_done(n);
+        node_registry_done(n);
         list_for_each_safe (i, &n->natives)
                 node_free_native(n, container_of(i, struct native, list)->peer);
         for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
@@ -234,6 +237,8 @@ int node_advance(struct node *n, struct now now)
                 r = node_third_advance(n, now);
         if (r == 0)
                 r = node_ring_advance(n, now);
+        if (r == 0)
+                r = node_registry_advance(n, now);
         if (r < 0)
                 return r;
 
@@ -251,6 +256,7 @@ usec_t node_deadline(const struct node *n)
         deadline_usec = usec_min(deadline_usec, node_native_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_third_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_ring_deadline(n));
+        deadline_usec = usec_min(deadline_usec, node_registry_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
          * those who are near, whom an announcement wakes us for anyway. */
@@ -287,6 +293,8 @@ int node_end_turn(struct node *n, struct now now)
 {
         int r = node_ring_end_turn(n, now);
 
+        if (r == 0)
+                r = node_registry_end_turn(n, now);
         if (r == 0)
                 r = node_third_end_turn(n, now);
         if (r == 0)

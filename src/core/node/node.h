@@ -29,8 +29,9 @@
 struct node;
 struct random;
 
-#define WORD_SIZE (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* of a user word, with the zero byte  \
-                                                             */
+#define WORD_SIZE                                                                                  \
+        (NAME_SIZE_MAX + 1 + ENDPOINT_STRING_MAX) /* of a user word, with the zero byte            \
+                                                   */
 #define SEND_WAIT_USEC (3 * USEC_PER_SEC)
 #define FIRST_CHAT_HOLD_USEC (10 * USEC_PER_SEC)
 

@@ -464,7 +464,9 @@ enum security peer_security(const struct peer *peer)
         if (peer_is_native(peer)) {
                 if (!record->is_proven)
                         return SECURITY_UNPROVEN;
-                return record->is_verified ? SECURITY_VERIFIED : SECURITY_ENCRYPTED;
+                if (record->is_verified)
+                        return SECURITY_VERIFIED;
+                return peer->is_certified ? SECURITY_CERTIFIED : SECURITY_ENCRYPTED;
         }
         if (record->memory.no_key || peer_is_third(peer) ||
                 (!record->heard_classic && record->second_port != 0))

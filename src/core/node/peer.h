@@ -41,6 +41,7 @@ struct peer {
         struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
                                                          no more */
         bool is_near;                                 /* its announcements were heard in this run */
+        bool is_certified;                            /* the ledger binds its name to its key */
         bool is_key_told; /* that it has another key than a contact in its place was told */
 };
 

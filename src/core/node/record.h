@@ -154,7 +154,6 @@ struct ring_record {
 /* What is remembered of the ledger (core/ledger/ledger.h) beside its blocks. */
 struct ledger_record {
         char network[GENESIS_WORD_SIZE];       /* "": the one that is built in */
-        bool is_registered;                    /* our name is to be renewed before it ends */
         uint8_t waiting[CERTIFICATE_SIZE_MAX]; /* a record of ours that is not in the chain yet */
         size_t n_waiting;                      /* 0: none */
 };

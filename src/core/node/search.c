@@ -236,11 +236,13 @@ static void tell_places(struct peer *peer, const struct found_user *u)
 static int get_user(struct node *n, const struct found_user *u, struct now now, struct peer **ret)
 {
         struct peer_record record = { 0 };
+        char buffer[NAME_SIZE_MAX + 1];
         int r = 0;
 
         *ret = peers_by_id(&n->peers, u->id);
         if (!*ret) {
-                memcpy(record.name, u->name, sizeof record.name);
+                (void)snprintf(record.name, sizeof record.name, "%s",
+                        node_certified_name(n, u->id, "", u->name, now, buffer));
                 memcpy(record.id, u->id, sizeof record.id);
                 if (u->n_endpoints > 0)
                         record.endpoint = u->endpoints[0];

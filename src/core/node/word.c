@@ -45,6 +45,21 @@ static int refuse_unknown(struct refusal *ret, const char *word)
                 word);
 }
 
+/* Nobody is here under that name; the ledger may know somebody. */
+static int refuse_name(const struct node *n, struct refusal *ret, const char *name)
+{
+        struct ledger_name holder;
+        char id[ID_STRING_SIZE];
+
+        if (!node_name_holder(n, name, 0, &holder))
+                return refuse_unknown(ret, name);
+        identity_id(holder.public_key, id);
+        return refuse(ret, REFUSAL_UNKNOWN_USER,
+                "Nobody who may call himself %.64s was heard here. The ledger knows that name: "
+                "\"%s#%.8s\" looks for its owner on the ring.",
+                name, holder.name, id);
+}
+
 /* The only one who is meant, or some who are. */
 struct candidates {
         struct peer *peers[16];
@@ -110,7 +125,7 @@ static int find_absent(
                 native = i;
         }
         if (!native && !classic)
-                return refuse_unknown(ret_refusal, name);
+                return refuse_name(n, ret_refusal, name);
         if (native && classic && classic->record.heard_usec > native->record.heard_usec)
                 return refuse_bearers(n, name, false, ret_refusal);
         *ret = native ?: classic;
@@ -371,7 +386,8 @@ const char *node_word(const struct node *n, uint64_t number, const char *name,
                 return buffer;
         }
         for (int size = ID_PREFIX_MIN; size < ID_STRING_SIZE; size++) {
-                (void)snprintf(buffer, WORD_SIZE, "%s#%.*s", name, size, peer->record.id);
+                (void)snprintf(buffer, WORD_SIZE, "%s#%.*s", name[0] == '#' ? "" : name, size,
+                        peer->record.id);
                 if (means(n, buffer, peer))
                         break;
         }

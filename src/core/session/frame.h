@@ -25,6 +25,7 @@ enum frame_type {
         FRAME_RING = 6,
         FRAME_DIAL_BACK = 7,
         FRAME_REACHED = 8,
+        FRAME_LEDGER = 9,
         FRAME_MESSAGE = 0x80,
 };
 

@@ -24,9 +24,10 @@ enum session_role {
 /* Bits of struct introduction.features; unknown ones mean nothing. */
 #define FEATURE_RING (UINT64_C(1) << 0) /* takes part in the ring */
 #define FEATURE_FOR_RING                                                                           \
-        (UINT64_C(1) << 1)               /* a dialler's: knows the other only by the ring, and     \
-                                            neither is a user of the other for this session */
-#define FEATURE_PROBE (UINT64_C(1) << 2) /* a dialler's: only sees whether it can be reached */
+        (UINT64_C(1) << 1)                /* a dialler's: knows the other only by the ring, and    \
+                                             neither is a user of the other for this session */
+#define FEATURE_PROBE (UINT64_C(1) << 2)  /* a dialler's: only sees whether it can be reached */
+#define FEATURE_LEDGER (UINT64_C(1) << 3) /* is a member of the ledger, of whatever network */
 
 struct introduction {
         uint8_t key[PUBLIC_KEY_SIZE];

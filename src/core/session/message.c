@@ -29,6 +29,8 @@ size_t message_size(const struct message *m)
                 return 1 + 1;
         case FRAME_RING:
                 return 1 + m->ring.size;
+        case FRAME_LEDGER:
+                return 1 + m->ledger.size;
         case FRAME_DIAL_BACK:
                 return 1 + 2;
         case FRAME_REACHED:
@@ -65,6 +67,9 @@ void message_encode(const struct message *m, uint8_t *ret)
                 break;
         case FRAME_RING:
                 writer_bytes(&w, m->ring.data, m->ring.size);
+                break;
+        case FRAME_LEDGER:
+                writer_bytes(&w, m->ledger.data, m->ledger.size);
                 break;
         case FRAME_DIAL_BACK:
                 writer_u16(&w, m->dial_back.port);
@@ -152,6 +157,11 @@ int message_decode(const uint8_t *frame, size_t size, struct message *ret)
                 m.ring.size = r.left;
                 m.ring.data = reader_bytes(&r, r.left);
                 ok = m.ring.size > 0 && m.ring.size <= RING_FRAME_MAX;
+                break;
+        case FRAME_LEDGER:
+                m.ledger.size = r.left;
+                m.ledger.data = reader_bytes(&r, r.left);
+                ok = m.ledger.size > 0 && m.ledger.size <= LEDGER_FRAME_MAX;
                 break;
         case FRAME_DIAL_BACK:
                 m.dial_back.port = reader_u16(&r);

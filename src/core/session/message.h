@@ -19,9 +19,12 @@
  * and the same the other way round. Nothing is sent before resume: only it tells whether b has
  * heard numbers that a, put back to an older state, is about to give a second time.
  *
- * Beside that, nodes of the ring talk (core/chord/rpc.h), in a session that may be for this alone:
+ * Beside that, nodes of the ring talk (core/chord/rpc.h), in a session that may be for this alone,
+ * and members of the ledger (core/ledger/gossip.h):
  *
  *     | ring(bytes)                                                 |
+ *     | <---------------------------------------------------------> |
+ *     | ledger(bytes)                                               |
  *     | <---------------------------------------------------------> |
  *     | dial_back(port): can I be reached?                          |
  *     | ----------------------------------------------------------> |  b dials a, and tells what
@@ -85,6 +88,10 @@ struct message {
                         size_t size; /* at most RING_FRAME_MAX */
                 } ring;
                 struct {
+                        const uint8_t *data;
+                        size_t size; /* at most LEDGER_FRAME_MAX */
+                } ledger;
+                struct {
                         uint16_t port; /* at the address that this connection comes from */
                 } dial_back;
                 struct {
@@ -94,6 +101,7 @@ struct message {
 };
 
 #define RING_FRAME_MAX 2048
+#define LEDGER_FRAME_MAX (60 * 1024)
 #define MESSAGE_TEXT_HEAD 33                                  /* bytes before the text */
 #define MESSAGE_TEXT_MAX (FRAME_SIZE_MAX - MESSAGE_TEXT_HEAD) /* bytes that a frame can bear */
 

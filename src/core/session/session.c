@@ -280,7 +280,7 @@ static void count(struct session *s, bool is_sent, uint8_t type, size_t size)
 
         if (s->is_finishing)
                 return;
-        if (type == FRAME_RING)
+        if (type == FRAME_RING || type == FRAME_LEDGER)
                 s->idle_usec = SESSION_IDLE_RING_USEC;
         s->deadline_usec = usec_add(s->now_usec, s->idle_usec);
         n_messages = s->sent.n_messages + s->received.n_messages;

@@ -29,7 +29,8 @@ struct session;
 #define SESSION_VERSION 1
 #define SESSION_UNPROVEN_USEC (10 * USEC_PER_SEC) /* within which the handshake must be over */
 #define SESSION_IDLE_USEC (2 * USEC_PER_MINUTE)   /* without a frame */
-/* The same once a frame of the ring was in it: there the next one may be a round away. */
+/* The same once a frame of the ring or the ledger was in it: the next one may be a round away, or
+ * come when somebody registers. */
 #define SESSION_IDLE_RING_USEC (15 * USEC_PER_MINUTE)
 #define SESSION_FINISH_USEC (10 * USEC_PER_SEC) /* for the other side to finish, too */
 
