@@ -25,7 +25,7 @@
 
 /* An argument that the library refuses to send (invalid UTF-8, for example) never gets to the
  * service; a connection that broke is no service. */
-static int fail(struct bus_client *c, int r)
+int client_fail(struct bus_client *c, int r)
 {
         if (sd_bus_error_is_set(&c->error))
                 return r;
@@ -122,8 +122,7 @@ const char *bus_client_error(const struct bus_client *c)
         return c->error.name ? c->error.name : "no error";
 }
 
-/* A call with the arguments that @types describes; @timeout_usec 0 means the library's default. */
-static int new_call(
+int client_new_call(
         struct bus_client *c, const char *interface, const char *member, sd_bus_message **ret)
 {
         int r;
@@ -132,20 +131,20 @@ static int new_call(
         r = sd_bus_message_new_method_call(
                 c->bus, ret, P2PCHAT_BUS_NAME, P2PCHAT_BUS_PATH, interface, member);
         if (r < 0)
-                return fail(c, r);
+                return client_fail(c, r);
         r = sd_bus_message_set_auto_start(*ret, c->autostart);
-        return r < 0 ? fail(c, r) : 0;
+        return r < 0 ? client_fail(c, r) : 0;
 }
 
-static int finish_call(
+int client_finish_call(
         struct bus_client *c, sd_bus_message *call, usec_t timeout_usec, sd_bus_message **ret)
 {
         int r = sd_bus_call(c->bus, call, timeout_usec, &c->error, ret);
 
-        return r < 0 ? fail(c, r) : 0;
+        return r < 0 ? client_fail(c, r) : 0;
 }
 
-static int call(struct bus_client *c, const char *interface, const char *member,
+int client_call(struct bus_client *c, const char *interface, const char *member,
         sd_bus_message **ret, const char *types, ...)
 {
         _cleanup_(sd_bus_message_unrefp)
@@ -153,26 +152,25 @@ static int call(struct bus_client *c, const char *interface, const char *member,
         va_list ap;
         int r;
 
-        r = new_call(c, interface, member, &m);
+        r = client_new_call(c, interface, member, &m);
         if (r < 0)
                 return r;
         va_start(ap, types);
         r = sd_bus_message_appendv(m, types, ap);
         va_end(ap);
         if (r < 0)
-                return fail(c, r);
-        return finish_call(c, m, 0, ret);
+                return client_fail(c, r);
+        return client_finish_call(c, m, 0, ret);
 }
 
-/* Hands out an answer that is one array, opened for reading. */
-static int take_rows(
+int client_take_rows(
         struct bus_client *c, sd_bus_message *reply, const char *contents, sd_bus_message **ret)
 {
         int r = sd_bus_message_enter_container(reply, 'a', contents);
 
         if (r < 0) {
                 sd_bus_message_unref(reply);
-                return fail(c, r);
+                return client_fail(c, r);
         }
         *ret = reply;
         return 0;
@@ -181,63 +179,63 @@ static int take_rows(
 int bus_client_list_users(struct bus_client *c, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "ListUsers", &reply, "");
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "ListUsers", &reply, "");
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_USER_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_USER_ROW ")", ret);
 }
 
 int bus_client_history(struct bus_client *c, const char *user, uint32_t limit, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "GetHistory", &reply, "su", user, limit);
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "GetHistory", &reply, "su", user, limit);
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
 }
 
 int bus_client_history_before(struct bus_client *c, const char *user, uint64_t sequence,
         uint32_t limit, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(
+        int r = client_call(
                 c, P2PCHAT_BUS_INTERFACE, "GetHistoryBefore", &reply, "stu", user, sequence, limit);
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
 }
 
 int bus_client_history_since(struct bus_client *c, const char *user, uint64_t sequence,
         uint32_t limit, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(
+        int r = client_call(
                 c, P2PCHAT_BUS_INTERFACE, "GetHistorySince", &reply, "stu", user, sequence, limit);
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
 }
 
 int bus_client_search(struct bus_client *c, const char *user, const char *text, uint64_t before,
         uint32_t limit, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "SearchHistory", &reply, "sstu", user, text, before,
-                limit);
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "SearchHistory", &reply, "sstu", user, text,
+                before, limit);
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", ret);
 }
 
 int bus_client_status(struct bus_client *c, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "GetStatus", &reply, "");
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "GetStatus", &reply, "");
 
-        return r < 0 ? r : take_rows(c, reply, "{sv}", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "{sv}", ret);
 }
 
 int bus_client_diagnose(struct bus_client *c, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "Diagnose", &reply, "");
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "Diagnose", &reply, "");
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_CHECK_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_CHECK_ROW ")", ret);
 }
 
 int bus_user_next(sd_bus_message *m, struct bus_user *ret)
@@ -310,7 +308,7 @@ static int new_send(struct bus_client *c, const char *user, const char *text,
 {
         int r;
 
-        r = new_call(c, P2PCHAT_BUS_INTERFACE, o ? "SendMessageFull" : "SendMessage", ret);
+        r = client_new_call(c, P2PCHAT_BUS_INTERFACE, o ? "SendMessageFull" : "SendMessage", ret);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(*ret, "ss", user, text);
@@ -325,7 +323,7 @@ static int new_send(struct bus_client *c, const char *user, const char *text,
                 if (r >= 0)
                         r = sd_bus_message_close_container(*ret);
         }
-        return r < 0 ? fail(c, r) : 0;
+        return r < 0 ? client_fail(c, r) : 0;
 }
 
 static usec_t send_timeout(const struct bus_send_options *o)
@@ -344,12 +342,12 @@ int bus_client_send(struct bus_client *c, const char *user, const char *text,
         r = new_send(c, user, text, options, &m);
         if (r < 0)
                 return r;
-        r = finish_call(c, m, send_timeout(options), &reply);
+        r = client_finish_call(c, m, send_timeout(options), &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "ss", ret_id, ret_state);
         if (r < 0)
-                return fail(c, r);
+                return client_fail(c, r);
         *ret = TAKE_PTR(reply);
         return 0;
 }
@@ -359,7 +357,7 @@ int bus_client_call_word(struct bus_client *c, const char *member, const char *w
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
 
-        return call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "s", word);
+        return client_call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "s", word);
 }
 
 int bus_client_call_words(
@@ -368,7 +366,7 @@ int bus_client_call_words(
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
 
-        return call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "ss", first, second);
+        return client_call(c, P2PCHAT_BUS_INTERFACE, member, &reply, "ss", first, second);
 }
 
 int bus_client_mute(struct bus_client *c, const char *user, uint64_t seconds)
@@ -376,11 +374,10 @@ int bus_client_mute(struct bus_client *c, const char *user, uint64_t seconds)
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
 
-        return call(c, P2PCHAT_BUS_INTERFACE, "Mute", &reply, "st", user, seconds);
+        return client_call(c, P2PCHAT_BUS_INTERFACE, "Mute", &reply, "st", user, seconds);
 }
 
-/* The text that an answer consists of, in a variant or not. */
-static int take_text(struct bus_client *c, sd_bus_message *reply, bool variant, char **ret)
+int client_take_text(struct bus_client *c, sd_bus_message *reply, bool variant, char **ret)
 {
         const char *text;
         char *copy;
@@ -389,10 +386,10 @@ static int take_text(struct bus_client *c, sd_bus_message *reply, bool variant, 
         r = variant ? sd_bus_message_read(reply, "v", "s", &text)
                     : sd_bus_message_read(reply, "s", &text);
         if (r < 0)
-                return fail(c, r);
+                return client_fail(c, r);
         copy = strdup(text);
         if (!copy)
-                return fail(c, -ENOMEM);
+                return client_fail(c, -ENOMEM);
         *ret = copy;
         return 0;
 }
@@ -401,18 +398,18 @@ int bus_client_get_fingerprint(struct bus_client *c, const char *user, char **re
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_INTERFACE, "GetFingerprint", &reply, "s", user);
+        int r = client_call(c, P2PCHAT_BUS_INTERFACE, "GetFingerprint", &reply, "s", user);
 
-        return r < 0 ? r : take_text(c, reply, false, ret);
+        return r < 0 ? r : client_take_text(c, reply, false, ret);
 }
 
 int bus_client_get_text(struct bus_client *c, const char *property, char **ret)
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
-        int r = call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, property);
+        int r = client_call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, property);
 
-        return r < 0 ? r : take_text(c, reply, true, ret);
+        return r < 0 ? r : client_take_text(c, reply, true, ret);
 }
 
 int bus_client_set_username(struct bus_client *c, const char *username)
@@ -420,8 +417,8 @@ int bus_client_set_username(struct bus_client *c, const char *username)
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
 
-        return call(c, PROPERTIES, "Set", &reply, "ssv", P2PCHAT_BUS_INTERFACE, "Username", "s",
-                username);
+        return client_call(c, PROPERTIES, "Set", &reply, "ssv", P2PCHAT_BUS_INTERFACE, "Username",
+                "s", username);
 }
 
 int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret)
@@ -431,12 +428,12 @@ int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret)
         uint64_t sequence;
         int r;
 
-        r = call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, "LastSequence");
+        r = client_call(c, PROPERTIES, "Get", &reply, "ss", P2PCHAT_BUS_INTERFACE, "LastSequence");
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "v", "t", &sequence);
         if (r < 0)
-                return fail(c, r);
+                return client_fail(c, r);
         *ret = sequence;
         return 0;
 }
@@ -448,11 +445,11 @@ static int call_ring(struct bus_client *c, const char *member, const char *word,
         sd_bus_message *m = NULL;
         int r;
 
-        r = new_call(c, P2PCHAT_BUS_RING_INTERFACE, member, &m);
+        r = client_new_call(c, P2PCHAT_BUS_RING_INTERFACE, member, &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "s", word);
-        return r < 0 ? fail(c, r) : finish_call(c, m, timeout_usec, ret);
+        return r < 0 ? client_fail(c, r) : client_finish_call(c, m, timeout_usec, ret);
 }
 
 int bus_client_ring_join(struct bus_client *c, const char *host)
@@ -468,7 +465,7 @@ int bus_client_ring_leave(struct bus_client *c)
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
 
-        return call(c, P2PCHAT_BUS_RING_INTERFACE, "Leave", &reply, "");
+        return client_call(c, P2PCHAT_BUS_RING_INTERFACE, "Leave", &reply, "");
 }
 
 int bus_client_ring_find(struct bus_client *c, const char *user, sd_bus_message **ret)
@@ -476,24 +473,24 @@ int bus_client_ring_find(struct bus_client *c, const char *user, sd_bus_message 
         sd_bus_message *reply = NULL;
         int r = call_ring(c, "Find", user, LOOK_UP_USEC, &reply);
 
-        return r < 0 ? r : take_rows(c, reply, "(" P2PCHAT_BUS_FOUND_ROW ")", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "(" P2PCHAT_BUS_FOUND_ROW ")", ret);
 }
 
 int bus_client_ring_status(struct bus_client *c, sd_bus_message **ret)
 {
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_RING_INTERFACE, "GetStatus", &reply, "");
+        int r = client_call(c, P2PCHAT_BUS_RING_INTERFACE, "GetStatus", &reply, "");
 
-        return r < 0 ? r : take_rows(c, reply, "{sv}", ret);
+        return r < 0 ? r : client_take_rows(c, reply, "{sv}", ret);
 }
 
 int bus_client_identity_new(struct bus_client *c, char **ret_id)
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
-        int r = call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, "New", &reply, "");
+        int r = client_call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, "New", &reply, "");
 
-        return r < 0 ? r : take_text(c, reply, false, ret_id);
+        return r < 0 ? r : client_take_text(c, reply, false, ret_id);
 }
 
 static int call_with_fd(struct bus_client *c, const char *member, int fd)
@@ -502,11 +499,11 @@ static int call_with_fd(struct bus_client *c, const char *member, int fd)
         sd_bus_message *m = NULL, *reply = NULL;
         int r;
 
-        r = new_call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, member, &m);
+        r = client_new_call(c, P2PCHAT_BUS_IDENTITY_INTERFACE, member, &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "h", fd);
-        return r < 0 ? fail(c, r) : finish_call(c, m, COPY_USEC, &reply);
+        return r < 0 ? client_fail(c, r) : client_finish_call(c, m, COPY_USEC, &reply);
 }
 
 int bus_client_identity_export(struct bus_client *c, int fd)

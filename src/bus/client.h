@@ -67,6 +67,22 @@ struct bus_found {
         size_t n_endpoints;
 };
 
+/* A row of List, or what Get answers: a name in the ledger. */
+struct bus_name {
+        const char *name;
+        const char *id;
+        usec_t time_usec;
+        const char *state;
+        const char *block;
+};
+
+/* A row of Pending. */
+struct bus_pending {
+        const char *name;
+        const char *id;
+        usec_t time_usec;
+};
+
 struct bus_send_options {
         const char *security; /* NULL: the default of the service */
         const char *number;   /* NULL: random */
@@ -122,6 +138,8 @@ int bus_user_next(sd_bus_message *m, struct bus_user *ret);
 int bus_message_next(sd_bus_message *m, struct bus_message *ret);
 int bus_check_next(sd_bus_message *m, struct bus_check *ret);
 int bus_found_next(sd_bus_message *m, struct bus_found *ret);
+int bus_name_next(sd_bus_message *m, struct bus_name *ret);
+int bus_pending_next(sd_bus_message *m, struct bus_pending *ret);
 
 /* @options may be NULL. @ret_id and @ret_state live as long as @ret. */
 int bus_client_send(struct bus_client *c, const char *user, const char *text,
@@ -147,6 +165,23 @@ int bus_client_ring_join(struct bus_client *c, const char *host);
 int bus_client_ring_leave(struct bus_client *c);
 int bus_client_ring_find(struct bus_client *c, const char *user, sd_bus_message **ret);
 int bus_client_ring_status(struct bus_client *c, sd_bus_message **ret);
+
+/* The ledger. @registrars and @ret_first, @ret_word are the caller's; the strings of @ret_name live
+ * as long as @ret. @successor NULL: nobody. A check takes as long as it takes. */
+int bus_client_ledger_create(struct bus_client *c, const char *name, const char *const *registrars,
+        size_t n_registrars, char **ret_word);
+int bus_client_ledger_join(struct bus_client *c, const char *word);
+int bus_client_ledger_register(struct bus_client *c, char **ret_word);
+int bus_client_ledger_revoke(struct bus_client *c, const char *successor);
+int bus_client_ledger_pending(struct bus_client *c, sd_bus_message **ret);
+int bus_client_ledger_approve(struct bus_client *c, const char *word);
+int bus_client_ledger_get(
+        struct bus_client *c, const char *name, sd_bus_message **ret, struct bus_name *ret_name);
+int bus_client_ledger_list(
+        struct bus_client *c, const char *after, uint32_t limit, sd_bus_message **ret);
+int bus_client_ledger_check(
+        struct bus_client *c, uint64_t *ret_n_records, uint64_t *ret_n_bad, char **ret_first);
+int bus_client_ledger_status(struct bus_client *c, sd_bus_message **ret);
 
 /* Of this machine, for root. @ret_id is the caller's. The descriptor stays his, too. */
 int bus_client_identity_new(struct bus_client *c, char **ret_id);

@@ -55,7 +55,16 @@ const struct command commands[] = {
         { "find", "NAME#ID", "look a user up in the ring", 1, 1, 0, COMPLETE_NOTHING, false,
                 run_find },
         { "ring", "", "this machine's place in the ring", 0, 0, 0, COMPLETE_NOTHING, false,
-                run_ring },
+                run_ring, true },
+        { "register", "[--wait SECONDS]", "make this machine's name its own in the ledger", 0, 0,
+                OPTION_WAIT, COMPLETE_NOTHING, false, run_register },
+        { "revoke", "[--for USER]", "give the registered name up", 0, 0, OPTION_FOR,
+                COMPLETE_NOTHING, false, run_revoke, true },
+        { "ledger",
+                "[show NAME | list | verify | create NAME | join NETWORK | pending | approve NAME]",
+                "whose name is whose, and how that is known", 0, 2,
+                (unsigned)OPTION_REGISTRAR | (unsigned)OPTION_OPEN | (unsigned)OPTION_BUILT_IN,
+                COMPLETE_LEDGER, false, run_ledger },
         { "disconnect", "USER", "end the session with a user; the next message makes another", 1, 1,
                 0, COMPLETE_USER, false, run_disconnect },
         { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
@@ -80,7 +89,7 @@ static const struct {
         { "all", NULL, "users that were not heard lately, too; as with --long" },
         { "plain", NULL, "send without any encryption" },
         { "number", "N", "own private number for the classic key exchange" },
-        { "wait", "SECONDS", "how long to wait for the other side (default 3)" },
+        { "wait", "SECONDS", "how long to wait until it is done (send: 3, register: not)" },
         { "lines", "N", "how many messages; -n N (default 50)" },
         { "grep", "TEXT", "only messages that contain TEXT" },
         { "follow", NULL, "then show what comes" },
@@ -90,6 +99,10 @@ static const struct {
         { "cursor", "NAME", "begin where the reader NAME stopped, and remember" },
         { "long", NULL, "a table with security, address, id, time last heard, and flags" },
         { "yes", NULL, "do not ask" },
+        { "for", "USER", "who alone may register the name then" },
+        { "registrar", "USER", "who may approve registrations, or a key; up to 16 times" },
+        { "open", NULL, "everybody may register" },
+        { "built-in", NULL, "the network that is built in" },
 };
 
 const struct command *command_find(const char *name)
@@ -200,6 +213,15 @@ static int parse_value(struct arguments *a, unsigned option, const char *value)
                                 value);
                 a->cursor = value;
                 break;
+        case OPTION_FOR:
+                a->successor = value;
+                break;
+        case OPTION_REGISTRAR:
+                if (a->n_registrars == REGISTRARS_MAX)
+                        return cli_usage(
+                                "--registrar %s: there are at most %d", value, REGISTRARS_MAX);
+                a->registrars[a->n_registrars++] = value;
+                break;
         }
         return 0;
 }
@@ -292,7 +314,7 @@ int run_help(struct cli *cli, const struct arguments *a)
 
         if (a->n_words == 0 && cli->in_shell) {
                 print_commands_of_shell(stdout);
-                puts("  quit            end the shell; so does Ctrl-D\n\n"
+                puts("  quit            end the shell; so does Ctrl-D\n"
                      "help COMMAND tells more; chat alone asks for all it needs.");
                 return EXIT_DONE;
         }
@@ -404,4 +426,6 @@ void command_complete(
                 complete_commands(cli, last, emit, userdata);
         else if (n_before == 0 && command->completion == COMPLETE_IDENTITY)
                 complete_identity(last, emit, userdata);
+        else if (n_before == 0 && command->completion == COMPLETE_LEDGER)
+                ledger_complete(last, emit, userdata);
 }

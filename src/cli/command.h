@@ -24,9 +24,14 @@ enum {
         OPTION_CURSOR = 1 << 10,
         OPTION_LONG = 1 << 11,
         OPTION_YES = 1 << 12,
+        OPTION_FOR = 1 << 13,
+        OPTION_REGISTRAR = 1 << 14,
+        OPTION_OPEN = 1 << 15,
+        OPTION_BUILT_IN = 1 << 16,
 };
 
 #define LINES_DEFAULT 50
+#define REGISTRARS_MAX 16
 
 struct arguments {
         char **words; /* without the command, NULL-terminated */
@@ -36,6 +41,9 @@ struct arguments {
         const char *grep;
         const char *exec;
         const char *cursor;
+        const char *successor;
+        const char *registrars[REGISTRARS_MAX];
+        size_t n_registrars;
         uint64_t since;
         uint64_t lines;
         usec_t wait_usec;
@@ -47,6 +55,7 @@ enum completion {
         COMPLETE_USER,
         COMPLETE_COMMAND,
         COMPLETE_IDENTITY, /* a word of the command identity */
+        COMPLETE_LEDGER,   /* a word of the command ledger */
 };
 
 struct command {
@@ -59,7 +68,8 @@ struct command {
         enum completion completion; /* of the first word */
         bool not_in_shell;
         int (*run)(struct cli *cli, const struct arguments *a); /* an exit status */
-        bool is_opposite; /* of the command before it: one line of a short list has both */
+        bool is_opposite; /* of the command before it, or goes with it: one line of a short list has
+                             both */
 };
 
 extern const struct command commands[];
@@ -79,6 +89,9 @@ int command_print_help_of(const struct command *command, FILE *f);
 typedef void (*command_emit_t)(const char *word, void *userdata);
 void command_complete(
         struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata);
+
+/* ledger.c: the words of the command. */
+void ledger_complete(const char *prefix, command_emit_t emit, void *userdata);
 
 /* The functions of the table. */
 int run_users(struct cli *cli, const struct arguments *a);
@@ -104,4 +117,7 @@ int run_join(struct cli *cli, const struct arguments *a);
 int run_leave(struct cli *cli, const struct arguments *a);
 int run_find(struct cli *cli, const struct arguments *a);
 int run_ring(struct cli *cli, const struct arguments *a);
+int run_register(struct cli *cli, const struct arguments *a);
+int run_revoke(struct cli *cli, const struct arguments *a);
+int run_ledger(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

@@ -200,6 +200,61 @@ char *json_id(const char *id)
         return line(o, NULL);
 }
 
+char *json_name(const struct bus_name *n)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "name", n->name) < 0 || add_string(o, "id", n->id) < 0 ||
+                add_number(o, "time", n->time_usec) < 0 || add_string(o, "state", n->state) < 0 ||
+                add_string(o, "block", n->block) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_pending(const struct bus_pending *p)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "name", p->name) < 0 || add_string(o, "id", p->id) < 0 ||
+                add_number(o, "time", p->time_usec) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_checked(uint64_t n_records, uint64_t n_bad, const char *first)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_number(o, "records", n_records) < 0 || add_number(o, "bad", n_bad) < 0 ||
+                add_string(o, "first", first) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_network(const char *word)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "network", word) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_registration(const char *word, const char *registration)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "word", word) < 0 ||
+                add_string(o, "registration", registration) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
 /* The value of one entry. @m stands before the contents of a variant of type @type. */
 static int read_value(sd_bus_message *m, char type, const char *contents, json_object **ret)
 {

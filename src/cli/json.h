@@ -27,6 +27,11 @@ char *json_fingerprint(const char *fingerprint);
 char *json_digits(const char *user, const char *digits);
 char *json_identity(const char *username, const char *id, const char *fingerprint);
 char *json_id(const char *id);
+char *json_name(const struct bus_name *n);
+char *json_pending(const struct bus_pending *p);
+char *json_checked(uint64_t n_records, uint64_t n_bad, const char *first);
+char *json_network(const char *word);
+char *json_registration(const char *word, const char *registration);
 /* Any object. */
 char *json_line(struct json_object *o);
 

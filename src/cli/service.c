@@ -47,6 +47,7 @@ static const struct dictionary_label labels[] = {
         { "links", "Connections", VALUE_PLAIN },
         { "sessions", "Encrypted sessions", VALUE_PLAIN },
         { "ring", "Ring", VALUE_PLAIN },
+        { "ledger", "Ledger", VALUE_PLAIN },
         { "sockets", "Ports", VALUE_PLAIN },
         { "keep", "Kept of messages", VALUE_PLAIN },
         { "store", "Database", VALUE_PLAIN },
@@ -81,6 +82,40 @@ static int unite_ring(struct json_object *status)
         return 0;
 }
 
+/* The same: "acme#k3f7q2mxabcdefghijklmnopqm, block 12, own name registered". */
+static int unite_ledger(struct json_object *status)
+{
+        struct json_object *network, *height, *registration, *line;
+        const char *own;
+        char text[192];
+
+        if (!json_object_object_get_ex(status, "ledger_network", &network) ||
+                !json_object_object_get_ex(status, "ledger_height", &height) ||
+                !json_object_object_get_ex(status, "ledger_registration", &registration))
+                return 0;
+        own = json_object_get_string(registration);
+        if (json_object_get_string_len(network) == 0)
+                (void)snprintf(text, sizeof text, "off");
+        else
+                (void)snprintf(text, sizeof text, "%.100s, block %" PRIu64 ", own name %.20s",
+                        json_object_get_string(network), json_object_get_uint64(height),
+                        streq(own, "none") ? "not registered" : own);
+        line = json_object_new_string(text);
+        if (!line || json_object_object_add(status, "ledger", line) < 0)
+                return -ENOMEM;
+        json_object_object_del(status, "ledger_network");
+        json_object_object_del(status, "ledger_height");
+        json_object_object_del(status, "ledger_registration");
+        return 0;
+}
+
+static int unite(struct json_object *status)
+{
+        int r = unite_ring(status);
+
+        return r < 0 ? r : unite_ledger(status);
+}
+
 int run_status(struct cli *cli, const struct arguments *a)
 {
         _cleanup_(sd_bus_message_unrefp)
@@ -93,7 +128,7 @@ int run_status(struct cli *cli, const struct arguments *a)
                 return r;
         if (bus_client_status(client, &m) < 0)
                 return cli_call_failed(client);
-        return dictionary_show(cli, m, labels, ELEMENTSOF(labels), unite_ring);
+        return dictionary_show(cli, m, labels, ELEMENTSOF(labels), unite);
 }
 
 int run_doctor(struct cli *cli, const struct arguments *a)
