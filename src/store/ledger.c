@@ -10,7 +10,7 @@
 #include "store/store-internal.h"
 
 #define LEDGER_VERSION 1
-#define LEDGER_SIZE_MAX (1 + 2 + GENESIS_WORD_SIZE + 1 + 2 + CERTIFICATE_SIZE_MAX)
+#define LEDGER_SIZE_MAX (1 + 2 + GENESIS_WORD_SIZE + 2 + CERTIFICATE_SIZE_MAX)
 #define HELD_SIZE 8 /* of the time before the bytes of a block */
 
 static_assert(GENESIS_SIZE_MAX <= BLOCK_SIZE_MAX);
@@ -25,7 +25,6 @@ int store_apply_ledger(struct store *s, const struct ledger_record *ledger)
 
         writer_u8(&w, LEDGER_VERSION);
         writer_blob(&w, ledger->network, strlen(ledger->network));
-        writer_u8(&w, ledger->is_registered);
         writer_blob(&w, ledger->waiting, ledger->n_waiting);
         assert(!w.failed);
         return store_set_setting(s, "ledger", data, w.size);
@@ -40,7 +39,6 @@ static bool decode(const void *data, size_t size, struct ledger_record *ret)
         if (reader_u8(&in) != LEDGER_VERSION)
                 return false;
         store_read_string(&in, ledger.network, sizeof ledger.network - 1);
-        ledger.is_registered = reader_u8(&in) != 0;
         waiting = reader_blob(&in, &ledger.n_waiting);
         if (!reader_is_done(&in) || ledger.n_waiting > sizeof ledger.waiting)
                 return false;

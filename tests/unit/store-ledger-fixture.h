@@ -141,10 +141,10 @@ static inline int run_sql(struct store *s, const char *sql)
         return sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 }
 
-static inline struct change setting(const char *network, bool is_registered, size_t n_waiting)
+static inline struct change setting(const char *network, size_t n_waiting)
 {
         struct change c = { .type = CHANGE_LEDGER,
-                .ledger = { .is_registered = is_registered, .n_waiting = n_waiting } };
+                .ledger = { .n_waiting = n_waiting } };
 
         (void)snprintf(c.ledger.network, sizeof c.ledger.network, "%s", network);
         for (size_t i = 0; i < n_waiting; i++)
@@ -163,7 +163,7 @@ static inline int count_block(const struct block_record *b, void *userdata)
 /* All of one turn, but its commit. */
 static inline int reorganise(struct store *s)
 {
-        const struct change c = setting("", true, 100);
+        const struct change c = setting("", 100);
         int r;
 
         r = apply_gone(s, ours, FORK);

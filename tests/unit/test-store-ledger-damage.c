@@ -275,7 +275,7 @@ TEST(what_the_tables_say_is_damage)
                 size_t n[2] = {};
                 uint64_t n_lost;
 
-                fixture_apply(s, setting("home#abc", true, 20));
+                fixture_apply(s, setting("home#abc", 20));
                 add_chain(s, ours, 0, HEIGHT);
                 ASSERT_OK(run_sql(s, bad[i]));
                 ASSERT_EQ(store_load_genesis(s, see_genesis, n), -EUCLEAN);
@@ -318,7 +318,7 @@ TEST(salvage_keeps_chains_and_setting)
         struct store *s = fixture_open(path, NULL);
         struct ledger_record r = {};
 
-        fixture_apply(s, setting(LONGEST, true, CERTIFICATE_SIZE_MAX));
+        fixture_apply(s, setting(LONGEST, CERTIFICATE_SIZE_MAX));
         add_chain(s, ours, 0, HEIGHT);
         add_chain(s, theirs, 0, HEIGHT);
         ASSERT_OK(apply_gone(s, ours, FORK));

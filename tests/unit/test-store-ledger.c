@@ -21,12 +21,12 @@ TEST(setting_comes_back_whole)
 {
         _cleanup_(freep)
         char *path = fixture_path("setting.db");
-        const struct change full = setting(LONGEST, true, CERTIFICATE_SIZE_MAX);
+        const struct change full = setting(LONGEST, CERTIFICATE_SIZE_MAX);
         struct store *s = fixture_open(path, NULL);
         struct ledger_record r;
 
         ASSERT_EQ(strlen(LONGEST), GENESIS_WORD_SIZE - 1);
-        fixture_apply(s, setting("", false, 0));
+        fixture_apply(s, setting("", 0));
         fixture_apply(s, full);
         ASSERT_OK(store_commit(s));
         store_free(s);
@@ -34,14 +34,12 @@ TEST(setting_comes_back_whole)
         s = fixture_open(path, NULL);
         ASSERT_OK(store_load_ledger(s, &r));
         ASSERT_STREQ(r.network, LONGEST);
-        ASSERT_TRUE(r.is_registered);
         ASSERT_EQ(r.n_waiting, CERTIFICATE_SIZE_MAX);
         ASSERT_MEMEQ(r.waiting, full.ledger.waiting, r.n_waiting);
-        fixture_apply(s, setting("", false, 0));
+        fixture_apply(s, setting("", 0));
         ASSERT_OK(store_commit(s));
         ASSERT_OK(store_load_ledger(s, &r));
         ASSERT_STREQ(r.network, "");
-        ASSERT_FALSE(r.is_registered);
         ASSERT_EQ(r.n_waiting, 0);
         store_free(s);
 }
@@ -54,7 +52,7 @@ TEST(setting_that_is_not_understood_is_ignored)
         struct writer w;
         size_t size;
 
-        fixture_apply(s, setting("home#abc", true, 20));
+        fixture_apply(s, setting("home#abc", 20));
         ASSERT_OK(store_get_setting(s, "ledger"));
         size = s->plain.size;
         memcpy(data, s->plain.data, size);

@@ -160,7 +160,7 @@ static int run_scenario(struct store **s, int *ret_turns)
                         { .type = CHANGE_BLOCKS_GONE, .block = { .network = "memory" } },
                         fixture_block(1, block, sizeof block),
                         fixture_block(2, block, sizeof block),
-                        { .type = CHANGE_LEDGER, .ledger = { .is_registered = true } },
+                        { .type = CHANGE_LEDGER, .ledger = { .n_waiting = 1 } },
                         { .type = CHANGE_CERTIFIED, .certified = { .name = "Ece" } },
                 };
                 size_t n_changes = ELEMENTSOF(changes) - (t == 1 ? 0 : N_LEDGER), n = 0, size;

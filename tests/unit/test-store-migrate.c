@@ -277,7 +277,7 @@ static void use(struct store *s, int version)
 {
         const struct change block = { .type = CHANGE_BLOCK,
                 .block = { .network = "a network", .data = (const uint8_t *)"abc", .size = 3 } };
-        const struct change ledger = { .type = CHANGE_LEDGER, .ledger.is_registered = true };
+        const struct change ledger = { .type = CHANGE_LEDGER, .ledger.n_waiting = 1 };
         struct ledger_record record;
         size_t n = 0;
 
