@@ -440,6 +440,29 @@ def one_check_at_a_time():
 
 
 @test
+def by_the_command_line():
+    ece = start("Ece")
+    done = ece.cli("register", "--wait", str(SECONDS), check=True)
+    assert_in(f"Ece#{ece.id[:8]} is registered until", done.stdout)
+    assert_in("registered", ece.cli("ledger", "show", "ece", check=True).stdout)
+    assert_in(f"Ece#{ece.id[:8]}", ece.cli("ledger", "list", check=True).stdout)
+    assert_equal(ece.cli("ledger", "verify", check=True).stdout,
+                 "1 record verified, and nothing is wrong.\n")
+    ece.cli("revoke", check=True)
+    done = ece.cli("ledger", "create", "acme", "--registrar", "Ece", check=True)
+    word = ece.ledger_status()["network"]
+    assert_in(f"p2pchat ledger join {word}\n", done.stdout)
+    ece.cli("register", check=True)
+    assert_in(f"Ece#{ece.id[:8]}", ece.cli("ledger", "pending", check=True).stdout)
+    done = ece.cli("register", "--wait", "0.5")
+    assert_equal(done.returncode, 3, "exit status")
+    ece.cli("ledger", "approve", "Ece", check=True)
+    ece.cli("register", "--wait", str(SECONDS), check=True)
+    ece.cli("ledger", "join", "--built-in", check=True)
+    assert_true(ece.ledger_status()["built-in"], "network")
+
+
+@test
 def others_are_served_while_hashes_are_tried():
     ece = start("Ece")
     ece.ledger("Register")
