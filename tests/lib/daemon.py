@@ -394,6 +394,14 @@ class Daemon:
         return bus_call(self.connection, NAME, PATH, "org.freedesktop.DBus.Properties", "Get",
                         "ss", INTERFACE + ".Ring", name)[0]
 
+    def ledger(self, member, signature="", *args, timeout=60):
+        """A member of the interface of the ledger; returns the list of its results."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE + ".Ledger", member, signature,
+                        *args, timeout=timeout)
+
+    def ledger_status(self):
+        return self.ledger("GetStatus")[0]
+
     def new_identity(self):
         """Returns the new id; the daemon ends so as to be started again, and is."""
         id = bus_call(self.connection, NAME, PATH, INTERFACE + ".Identity", "New")[0]

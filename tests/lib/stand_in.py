@@ -25,6 +25,7 @@ from harness import defer, run, tempdir  # noqa: E402
 
 IDENTITY = INTERFACE + ".Identity"
 RING = INTERFACE + ".Ring"
+LEDGER = INTERFACE + ".Ledger"
 
 # Methods: arguments and results. What is not in .results answers with an empty tuple.
 MEMBERS = {
@@ -38,6 +39,13 @@ MEMBERS = {
     },
     RING: {"Join": (["s"], []), "Leave": ([], []), "Find": (["s"], ["a(ssas)"]),
            "GetStatus": ([], ["a{sv}"])},
+    LEDGER: {
+        "Create": (["s", "as"], ["s"]), "Join": (["s"], []), "Register": ([], ["s"]),
+        "Revoke": ([], []), "RevokeFor": (["s"], []), "Pending": ([], ["a(sst)"]),
+        "Approve": (["s"], []), "Get": (["s"], ["(sstss)"]),
+        "List": (["s", "u"], ["a(sstss)"]), "Check": ([], ["t", "t", "s"]),
+        "GetStatus": ([], ["a{sv}"]),
+    },
     IDENTITY: {"New": ([], ["s"]), "Export": (["h"], []), "Import": (["h"], [])},
 }
 PROPERTIES = {"Username": "s", "Id": "s", "Fingerprint": "s", "LastSequence": "t"}
@@ -75,6 +83,7 @@ class StandIn:
         self.written = b""  # what Export writes
         self.read = None    # what Import read
         self.ring = {}      # GetStatus of the ring
+        self.ledger = {}    # and of the ledger, or a function that makes it
         self._context = GLib.MainContext()
         self._loop = GLib.MainLoop(self._context)
         self._ready = threading.Event()
@@ -100,7 +109,7 @@ class StandIn:
         self._loop.quit()
         self._thread.join(60)
 
-    def _answer(self, interface, member, invocation):
+    def _answer(self, interface, member, arguments, invocation):
         if member == "ListUsers":
             return ([*self.users],)
         if interface == IDENTITY and member in ("Export", "Import"):
@@ -112,6 +121,10 @@ class StandIn:
                     self.read = file.read()
         if interface == RING and member == "GetStatus":
             return (self.ring,)
+        if interface == LEDGER and member == "GetStatus":
+            return (self.ledger() if callable(self.ledger) else self.ledger,)
+        if interface == LEDGER and member == "List" and callable(self.results.get("List")):
+            return (self.results["List"](*arguments),)
         return self.results.get(member, ())
 
     def _on_call(self, connection, sender, path, interface, member, arguments, invocation):
@@ -119,7 +132,7 @@ class StandIn:
         if member in self.errors:
             invocation.return_dbus_error(*self.errors[member])
             return
-        answer = self._answer(interface, member, invocation)
+        answer = self._answer(interface, member, arguments.unpack(), invocation)
         signature = "".join(MEMBERS[interface][member][1])
         invocation.return_value(GLib.Variant(f"({signature})", answer))
 
