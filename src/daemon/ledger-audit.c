@@ -45,7 +45,7 @@ static int on_row(const struct block_record *block, void *userdata)
                 return 0;
         f->is_there = true;
         f->height = block->height;
-        if (block->size <= f->size_max) {
+        if (block->size > 0 && block->size <= f->size_max) {
                 memcpy(f->data, block->data, block->size);
                 f->size = block->size;
         }

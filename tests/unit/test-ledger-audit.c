@@ -42,6 +42,13 @@ static void set_row(struct row *row, const struct block *b)
         memcpy(row->record.network, genesis.context.network, HASH_SIZE);
 }
 
+/* It comes without bytes then. */
+static void damage(size_t i)
+{
+        rows[i].record.data = NULL;
+        rows[i].record.size = 0;
+}
+
 static void drop_row(size_t i)
 {
         n_rows--;
@@ -147,7 +154,7 @@ TEST(a_block_that_is_damaged)
                 struct ledger *l = make_good(BLOCKS);
                 char says[64];
 
-                rows[i].record.size = 0;
+                damage(i);
                 (void)snprintf(says, sizeof says, "Block %zu is damaged", i + 1);
                 expect(l, BLOCKS, 1, says);
         }
@@ -157,7 +164,8 @@ TEST(two_blocks_that_are_damaged)
 {
         struct ledger *l = make_good(BLOCKS);
 
-        rows[1].record.size = rows[3].record.size = 0;
+        damage(1);
+        damage(3);
         expect(l, BLOCKS, 2, "Block 2 is damaged");
 }
 
@@ -205,7 +213,7 @@ TEST(the_genesis)
         result = run(l, true);
         ASSERT_EQ(result.n_bad, 0);
         /* What comes behind it is looked at all the same. */
-        rows[0].record.size = 0;
+        damage(0);
         result = run(l, false);
         ASSERT_EQ(result.n_bad, 2);
         ASSERT_TRUE(strstr(result.first, "The genesis"));
@@ -216,16 +224,19 @@ TEST(what_is_stored_behind_a_damaged_block)
 {
         struct ledger *l = make_good(2);
 
-        rows[2].record.size = 0;
+        damage(2);
         expect(l, BLOCKS, 1, "Block 3 is damaged in the database: it and those behind it");
         l = make_good(2);
         drop_row(2);
         expect(l, BLOCKS, 1, "Block 3 is missing");
         l = make_good(2);
-        rows[2].record.size = rows[3].record.size = rows[4].record.size = 0;
+        damage(2);
+        damage(3);
+        damage(4);
         expect(l, BLOCKS, 3, "Block 3 is damaged");
         l = make_good(0);
-        rows[0].record.size = rows[2].record.size = 0;
+        damage(0);
+        damage(2);
         expect(l, BLOCKS, 2, "Block 1 is damaged");
         /* One that can be read, and was not taken. */
         expect(make_good(2), BLOCKS, 1, "Block 3 does not follow");
