@@ -24,7 +24,9 @@ void native_settled(struct machine *m, struct said *s, enum message_state state,
         struct world *w = m->world;
         const struct machine *to;
 
-        if (state == MESSAGE_CANCELLED) {
+        /* Of a name the ledger may say that it is another's. */
+        if (state == MESSAGE_CANCELLED ||
+                (m->options.ledger && state == MESSAGE_FAILED && streq(reason, "KeyChanged"))) {
                 s->was_cancelled = true;
                 return;
         }

@@ -74,7 +74,6 @@ TEST(setting_that_is_not_understood_is_ignored)
                 w = writer_make(data, sizeof data);
                 writer_u8(&w, 1);
                 writer_blob(&w, network, strlen(network));
-                writer_u8(&w, 0);
                 writer_blob(&w, waiting, n_waiting);
                 ASSERT_OK(store_set_setting(s, "ledger", data, w.size));
                 ASSERT_EQ(store_load_ledger(s, &r), i == 0 ? 0 : -ENOENT);

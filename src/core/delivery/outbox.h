@@ -28,6 +28,7 @@ struct queued {
         int security;    /* enum security: the least accepted */
         size_t size;
         size_t size_sent;       /* bytes of text that already went, in whole parts */
+        bool is_by_name;        /* written to a bare name, in this run */
         bool is_streamed;       /* to a native peer: in its stream, too (stream.h) */
         uint64_t stream_number; /* there, as it is remembered; 0: none */
         char number[];          /* the user's own private number, or "" */

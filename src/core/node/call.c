@@ -297,6 +297,7 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
                 options->number ? options->number : "");
         if (!q)
                 return -ENOMEM;
+        q->is_by_name = word_is_name(word);
         r = node_enqueue(n, peer, q);
         if (r < 0)
                 return r;

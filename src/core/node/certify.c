@@ -64,12 +64,13 @@ static int warn_borrowed(
         return node_warn(n, "KeyChanged", peer->record.name, sentence);
 }
 
-/* What was written to the name, before it was known that it is another's, is not for him. */
+/* What was written to the name, before it was known that it is another's, is not for him; what was
+ * written to his id is. */
 static int fail_queued(struct node *n, struct peer *peer)
 {
         list_for_each_safe (i, &peer->outbox.messages) {
                 struct queued *q = container_of(i, struct queued, waiting);
-                int r = node_stream_cancel(n, peer, q);
+                int r = q->is_by_name ? node_stream_cancel(n, peer, q) : 1;
 
                 if (r == 0)
                         r = node_settle(n, peer, q, MESSAGE_FAILED, "KeyChanged");

@@ -414,6 +414,8 @@ int node_find_user(
         const struct node *n, const char *word, struct peer **ret, struct refusal *ret_refusal);
 /* 26 characters as in an id, whether it is one or not: never a name. */
 bool word_is_id(const char *word);
+/* A name alone, which says nothing of where or who. */
+bool word_is_name(const char *word);
 /* Writes the sentence, when one is wanted, and returns @code. */
 int refuse(struct refusal *ret, enum refusal_code code, const char *format, ...) _printf_(3, 4);
 

@@ -37,6 +37,11 @@ bool word_is_id(const char *word)
                strspn(word, "abcdefghijklmnopqrstuvwxyz234567") == ID_STRING_SIZE - 1;
 }
 
+bool word_is_name(const char *word)
+{
+        return !strpbrk(word, "#@+") && !word_is_id(word);
+}
+
 static int refuse_unknown(struct refusal *ret, const char *word)
 {
         return refuse(ret, REFUSAL_UNKNOWN_USER,
@@ -339,7 +344,7 @@ int node_find_conversations(const struct node *n, const char *word, struct now n
 
                 if (classic && !peers_successor(&n->peers, classic))
                         add_found(&f, classic);
-        } else if (!strchr(word, '#') && !word_is_id(word)) {
+        } else if (word_is_name(word)) {
                 add_absent(n, &f, word, peer);
         }
 
