@@ -4,6 +4,7 @@
 
 import glob
 import os
+import signal
 import sqlite3
 import sys
 
@@ -417,7 +418,13 @@ def a_bit_of_a_block_was_flipped():
 def one_check_at_a_time():
     ece = start("Ece")
     connection = ece.bus.connect()
+    # Both are there when the daemon looks.
+    ece.process.send_signal(signal.SIGSTOP)
     calls = [AsyncCall(connection, "Check") for _ in range(2)]
+    connection.flush_sync(None)
+    bus_call(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+             "GetId")
+    ece.process.send_signal(signal.SIGCONT)
     wait_for(lambda: all(c.is_done for c in calls), 60, "the answers")
     assert_equal(sorted((c.result, c.error) for c in calls if c.error), [(None, LIMITS_EXCEEDED)],
                  "errors")
