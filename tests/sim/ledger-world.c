@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Many engines of the ledger on a virtual network */
 #include "tests/sim/ledger-world.h"
+
+#include <stdio.h>
+
 #include "base/table.h"
 #include "core/ledger/gossip.h"
 
@@ -14,11 +17,14 @@
 
 struct now ledger_world_clock(const struct ledger_world *w, unsigned i)
 {
+        usec_t difference_usec = i * 7 % 41 * (CLOCK_DIFFERENCE_USEC / 40);
         struct now now = { .mono_usec = USEC_PER_DAY + w->now_usec,
-                .real_usec = LEDGER_BEGIN_USEC + w->now_usec };
+                .real_usec = LEDGER_BEGIN_USEC + w->now_usec + difference_usec };
 
         if (w->nodes[i].manner == MANNER_FUTURE)
                 now.real_usec += 5 * USEC_PER_HOUR;
+        else if (w->nodes[i].manner == MANNER_EDGE)
+                now.real_usec += LEDGER_AHEAD_USEC - difference_usec + CLOCK_DIFFERENCE_USEC / 2;
         else if (w->nodes[i].manner == MANNER_PAST)
                 now.real_usec -= USEC_PER_DAY;
         return now;
@@ -38,30 +44,14 @@ static unsigned number_of(const struct ledger_peer *p)
         return (unsigned)p->bytes[0] << 8 | p->bytes[1];
 }
 
-/* A record of the block is another than what was signed, and the work is done anew. */
-static void forge(struct ledger_world *w, uint8_t *data, size_t size)
-{
-        struct block b;
-
-        if (block_decode(data, size, &b) < 0)
-                abort();
-        b.records[0].signature[5] ^= 1;
-        block_seal(&b);
-        while (!block_search(&b, w->genesis.bits, 1000))
-                ;
-        (void)block_encode(&b, data);
-}
-
-static void post(
+void ledger_world_post(
         struct ledger_world *w, unsigned from, unsigned to, const uint8_t *data, size_t size)
 {
         struct heap_event e = { .from = from, .to = to, .size = size };
 
         if (!w->nodes[from].is_joined[to])
                 return;
-        if (w->nodes[from].manner == MANNER_HOARDER && data[0] == GOSSIP_BLOCK)
-                return;
-        if (w->nodes[from].manner == MANNER_FORGER && data[0] == GOSSIP_TIP && !w->is_lying)
+        if (!w->is_lying && ledger_hostile_withholds(w, from, data))
                 return;
         w->n_messages++;
         w->n_bytes += size;
@@ -102,7 +92,7 @@ static void carry_out(struct ledger_world *w, unsigned i, const struct ledger_ef
 
         switch (e->type) {
         case LEDGER_SEND:
-                post(w, i, number_of(&e->peer), e->data, e->size);
+                ledger_world_post(w, i, number_of(&e->peer), e->data, e->size);
                 break;
         case LEDGER_LOAD:
                 MUST(ledger_loaded(n->ledger, &e->peer, n->stored[e->height - 1].data,
@@ -120,6 +110,8 @@ static void carry_out(struct ledger_world *w, unsigned i, const struct ledger_ef
                 break;
         case LEDGER_BAN:
                 n->n_bans++;
+                if (n->manner == MANNER_HONEST)
+                        w->n_banned[w->nodes[number_of(&e->peer)].manner]++;
                 n->is_linked[number_of(&e->peer)] = false;
                 w->nodes[number_of(&e->peer)].is_linked[i] = false;
                 if (w->nodes[number_of(&e->peer)].manner == MANNER_HONEST &&
@@ -164,30 +156,11 @@ static void deliver(struct ledger_world *w, const struct heap_event *e)
                 n->wake_usec = USEC_INFINITY;
                 MUST(ledger_advance(n->ledger, &now));
         } else {
-                if (!n->is_joined[e->from])
+                if (!n->is_joined[e->from] || ledger_hostile_answers(w, e))
                         return;
                 MUST(ledger_receive(n->ledger, &w->nodes[e->from].peer, e->data, e->size, &now));
         }
         after(w, e->to);
-}
-
-/* It tells of another block than the one it made, and gives that. */
-static void tell_forged(struct ledger_world *w, unsigned i, const struct stored_block *s)
-{
-        uint8_t message[LEDGER_MESSAGE_SIZE_MAX];
-        uint8_t data[BLOCK_SIZE_MAX];
-        struct block b;
-
-        memcpy(data, s->data, s->size);
-        forge(w, data, s->size);
-        if (block_decode(data, s->size, &b) < 0)
-                abort();
-        w->is_lying = true;
-        ledger_world_say(w, i, message, gossip_tip(w->genesis.context.network, &b.header, message));
-        w->is_lying = false;
-        message[0] = GOSSIP_BLOCK;
-        memcpy(message + 1, data, s->size);
-        ledger_world_say(w, i, message, 1 + s->size);
 }
 
 static void tick(struct ledger_world *w)
@@ -201,8 +174,8 @@ static void tick(struct ledger_world *w)
                         continue;
                 MUST(ledger_mine(n->ledger, n->rate, &now));
                 after(w, i);
-                if (n->manner == MANNER_FORGER && n->n_stored > n_before)
-                        tell_forged(w, i, &n->stored[n->n_stored - 1]);
+                if (n->n_stored > n_before)
+                        ledger_hostile_mined(w, i);
         }
 }
 
@@ -276,6 +249,15 @@ void ledger_world_relink(struct ledger_world *w)
                 }
 }
 
+/* The honest are a ring: whoever has hostile neighbours only knows no better. */
+static unsigned next_of(const struct ledger_world *w, unsigned i)
+{
+        do
+                i = (i + 1) % (unsigned)w->n_nodes;
+        while (w->nodes[i].manner != MANNER_HONEST);
+        return i;
+}
+
 void ledger_world_connect(struct ledger_world *w)
 {
         size_t n = w->n_nodes;
@@ -283,7 +265,7 @@ void ledger_world_connect(struct ledger_world *w)
         for (unsigned i = 0; i < n; i++)
                 for (unsigned k = 0; k < 4; k++) {
                         unsigned other =
-                                k == 0 ? (i + 1) % n : (unsigned)random_below(w->random, n);
+                                k == 0 ? next_of(w, i) : (unsigned)random_below(w->random, n);
 
                         if (other == i)
                                 continue;
@@ -390,10 +372,29 @@ int ledger_world_register(
         return r;
 }
 
+void ledger_world_register_for_new(struct ledger_world *w, unsigned i, const char *name)
+{
+        uint8_t key[IDENTITY_SEED_SIZE];
+        struct identity identity;
+
+        random_bytes(w->random, key, sizeof key);
+        MUST(identity_init(&identity, key));
+        (void)ledger_world_register(w, i, &identity, name);
+        identity_done(&identity);
+}
+
+void ledger_world_register_one(struct ledger_world *w, unsigned i)
+{
+        char name[USERNAME_SIZE_MAX + 1];
+
+        (void)snprintf(name, sizeof name, "name-%u", (unsigned)random_below(w->random, N_NAMES));
+        ledger_world_register_for_new(w, i, name);
+}
+
 void ledger_world_say(struct ledger_world *w, unsigned i, const void *data, size_t size)
 {
         for (unsigned k = 0; k < w->n_nodes; k++)
-                post(w, i, k, data, size);
+                ledger_world_post(w, i, k, data, size);
 }
 
 unsigned ledger_world_any(struct ledger_world *w)

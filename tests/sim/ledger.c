@@ -8,14 +8,12 @@
  */
 #include <getopt.h>
 
-#include "core/ledger/gossip.h"
 #include "tests/lib/test.h"
 #include "tests/sim/ledger-bench.h"
 #include "tests/sim/ledger-world.h"
 
 #define MEMBERS 50
-#define N_NAMES 300 /* that are wanted */
-#define BITS 7      /* with a hash a second of each of 50: a block in 2.6 s */
+#define BITS 7 /* with a hash a second of each of 50: a block in 2.6 s */
 
 static uint64_t seed = 1;
 static unsigned n_seeds = 1;
@@ -61,28 +59,6 @@ static struct ledger_status status_of(const struct ledger_world *w, unsigned i)
         return s;
 }
 
-/* For somebody new. */
-static void register_for_new(struct ledger_world *w, unsigned i, const char *name)
-{
-        uint8_t key[IDENTITY_SEED_SIZE];
-        struct identity identity;
-
-        random_bytes(w->random, key, sizeof key);
-        if (identity_init(&identity, key) < 0)
-                abort();
-        (void)ledger_world_register(w, i, &identity, name);
-        identity_done(&identity);
-}
-
-/* A name that some other wants too, now and then. */
-static void register_one(struct ledger_world *w, unsigned i)
-{
-        char name[USERNAME_SIZE_MAX + 1];
-
-        (void)snprintf(name, sizeof name, "name-%u", (unsigned)random_below(w->random, N_NAMES));
-        register_for_new(w, i, name);
-}
-
 static void register_own(struct ledger_world *w, unsigned i)
 {
         char name[USERNAME_SIZE_MAX + 1];
@@ -121,7 +97,7 @@ static void happen(struct ledger_world *w)
                         ledger_world_start(w, i);
                 break;
         default:
-                register_one(w, ledger_world_any(w));
+                ledger_world_register_one(w, ledger_world_any(w));
         }
 }
 
@@ -133,18 +109,35 @@ static void heal(struct ledger_world *w)
                         ledger_world_start(w, i);
 }
 
-/* Parts of the network never part for so long that blocks become final on both sides. */
-static void live(struct ledger_world *w, unsigned n_events)
+/* Parts of the network never part for so long that blocks become final on both sides. The longest
+ * time until all were one again. */
+static usec_t live(struct ledger_world *w, unsigned n_events)
 {
+        usec_t longest_usec = 0;
+
         for (unsigned n = 0; n < n_events; n++) {
                 happen(w);
                 ledger_world_run(w, random_below(w->random, 3 * USEC_PER_SEC));
                 if (n % 16 == 15) {
                         heal(w);
-                        (void)settle(w);
+                        longest_usec = MAX(longest_usec, settle(w));
                 }
         }
-        heal(w);
+        return longest_usec;
+}
+
+/* The same among liars, who lie before each healing of the network and at the end. */
+static usec_t live_among_liars(struct ledger_world *w, unsigned n_events)
+{
+        usec_t longest_usec = 0;
+
+        for (unsigned n = 0; n < n_events; n += 16) {
+                ledger_hostile_act(w);
+                longest_usec = MAX(longest_usec, live(w, 16));
+        }
+        ledger_hostile_act(w);
+        ledger_world_run(w, 10 * USEC_PER_MINUTE);
+        return MAX(longest_usec, settle(w));
 }
 
 static unsigned sum_of_reorganised(const struct ledger_world *w)
@@ -163,68 +156,42 @@ static void run_agree(void)
 
         ledger_world_open(&w, seed, &open_genesis, MEMBERS);
         ledger_world_connect(&w);
-        live(&w, is_long ? 1600 : 96);
-        took_usec = settle(&w);
-        printf("agree: %u blocks, %" PRIu64 " names, %u times another chain, one after %.0f s\n",
+        took_usec = live(&w, is_long ? 1600 : 96);
+        printf("agree: %u blocks, %" PRIu64
+               " names, %u times another chain, one again after %.0f s at most\n",
                 status_of(&w, 0).height, status_of(&w, 0).n_records, sum_of_reorganised(&w),
                 seconds(took_usec));
         CHECK(status_of(&w, 0).n_records > 10, "nothing happened");
         ledger_world_close(&w);
 }
 
-/* A header that claims a lot and has no work. */
-static void say_idle_tip(struct ledger_world *w, unsigned i)
+static const struct {
+        enum manner manner;
+        const char *what;
+        bool is_banned, withholds, mines;
+} expected[] = {
+        { MANNER_IDLER, "work that was not done", .is_banned = true },
+        { MANNER_THIEF, "names of others", .is_banned = true },
+        { MANNER_HOARDER, "blocks withheld", .withholds = true, .mines = true },
+        { MANNER_MISER, "every other block withheld", .withholds = true, .mines = true },
+        { MANNER_PROMISER, "blocks that do not exist", .withholds = true },
+        { MANNER_FORGER, "forged signatures", .is_banned = true, .mines = true },
+        { MANNER_FUTURE, "a clock far ahead", .mines = true },
+        { MANNER_EDGE, "a clock at the limit", .mines = true },
+        { MANNER_PAST, "a clock behind", .mines = true },
+};
+
+/* Each of them did what it is there for, and only what nobody honest does is banned. */
+static void check_hostile(const struct ledger_world *w)
 {
-        uint8_t message[LEDGER_MESSAGE_SIZE_MAX], hash[HASH_SIZE];
-        struct block_header h = { .height = status_of(w, i).height + 100,
-                .time_usec = ledger_world_clock(w, i).real_usec,
-                .total = 1000000 };
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                enum manner m = expected[i].manner;
 
-        do {
-                h.nonce++;
-                block_header_hash(&h, hash);
-        } while (block_has_work(hash, BITS));
-        ledger_world_say(w, i, message, gossip_tip(w->genesis.context.network, &h, message));
-}
-
-/* In the name of another, whose key it is not: the signature is its own. */
-static void say_stolen(struct ledger_world *w, unsigned i)
-{
-        uint8_t data[3 + 2 + CERTIFICATE_SIZE_MAX] = { GOSSIP_RECORDS, 1 };
-        struct certificate c = { .kind = CERTIFICATE_REGISTER,
-                .name = "stolen",
-                .time_usec = ledger_world_clock(w, i).real_usec };
-        size_t size;
-
-        if (certificate_sign(&c, &w->nodes[i].identity, &w->genesis.context) < 0)
-                abort();
-        memcpy(c.public_key, w->nodes[0].identity.public_key, PUBLIC_KEY_SIZE);
-        size = certificate_encode(&c, data + 4);
-        data[2] = (uint8_t)(size >> 8);
-        data[3] = (uint8_t)size;
-        ledger_world_say(w, i, data, 4 + size);
-}
-
-static void misbehave(struct ledger_world *w)
-{
-        for (unsigned i = 0; i < w->n_nodes; i++) {
-                switch (w->nodes[i].manner) {
-                case MANNER_IDLER:
-                        say_idle_tip(w, i);
-                        break;
-                case MANNER_THIEF:
-                        say_stolen(w, i);
-                        register_one(w, i);
-                        break;
-                case MANNER_HOARDER:
-                case MANNER_FORGER:
-                case MANNER_FUTURE:
-                case MANNER_PAST:
-                        register_one(w, i);
-                        break;
-                case MANNER_HONEST:
-                        break;
-                }
+                CHECK((w->n_banned[m] > 0) == expected[i].is_banned, "%s: %u bans",
+                        expected[i].what, w->n_banned[m]);
+                CHECK((w->n_withheld[m] > 0) == expected[i].withholds, "%s: %u were withheld",
+                        expected[i].what, w->n_withheld[m]);
+                CHECK(!expected[i].mines || w->n_mined[m] > 0, "%s: no blocks", expected[i].what);
         }
 }
 
@@ -232,28 +199,80 @@ static void run_hostile(void)
 {
         struct ledger_world w;
         struct ledger_name name;
-        unsigned n_bans = 0;
         usec_t took_usec;
 
         ledger_world_open(&w, seed, &open_genesis, MEMBERS);
-        for (unsigned i = 0; i < 12; i++) {
+        for (unsigned i = 0; i < 2 * ELEMENTSOF(expected); i++) {
                 /* Two of each; who is to make blocks works twenty times as much. */
-                w.nodes[4 * i + 3].manner = MANNER_IDLER + i % 6;
-                w.nodes[4 * i + 3].rate = 20;
+                w.nodes[2 * i + 3].manner = expected[i % ELEMENTSOF(expected)].manner;
+                w.nodes[2 * i + 3].rate = 20;
         }
         ledger_world_connect(&w);
-        for (unsigned n = 0; n < (is_long ? 40U : 5U); n++) {
-                live(&w, 16);
-                misbehave(&w);
-        }
-        took_usec = settle(&w);
-        for (unsigned i = 0; i < MEMBERS; i++)
-                n_bans += w.nodes[i].manner == MANNER_HONEST ? w.nodes[i].n_bans : 0;
-        printf("hostile: %u blocks, %" PRIu64 " names, %u bans, one after %.0f s\n",
-                status_of(&w, 0).height, status_of(&w, 0).n_records, n_bans, seconds(took_usec));
-        CHECK(n_bans > 3, "nobody was banned");
+        took_usec = live_among_liars(&w, is_long ? 640 : 80);
+        printf("hostile: %u blocks, %" PRIu64 " names, %u + %u + %u bans, %u + %u + %u blocks "
+               "withheld, one again after %.0f s at most\n",
+                status_of(&w, 0).height, status_of(&w, 0).n_records, w.n_banned[MANNER_IDLER],
+                w.n_banned[MANNER_THIEF], w.n_banned[MANNER_FORGER], w.n_withheld[MANNER_HOARDER],
+                w.n_withheld[MANNER_MISER], w.n_withheld[MANNER_PROMISER], seconds(took_usec));
+        check_hostile(&w);
         CHECK(!ledger_find(w.nodes[0].ledger, "stolen", LEDGER_BEGIN_USEC, &name),
                 "a name was stolen");
+        ledger_world_close(&w);
+}
+
+static void find(const struct ledger_world *w, unsigned i, const char *name, uint8_t *ret_key)
+{
+        struct ledger_name n;
+
+        CHECK(ledger_find(w->nodes[i].ledger, name, LEDGER_BEGIN_USEC, &n), "%s is lost", name);
+        memcpy(ret_key, n.public_key, PUBLIC_KEY_SIZE);
+}
+
+/* Torn in two, both sides register the same names for others; then the network heals. */
+static void run_conflict(void)
+{
+        enum { NAMES = 8 };
+        uint8_t keys[2][NAMES][PUBLIC_KEY_SIZE], key[PUBLIC_KEY_SIZE];
+        unsigned n_of[2] = { 0 };
+        struct ledger_world w;
+
+        ledger_world_open(&w, seed, &open_genesis, MEMBERS);
+        ledger_world_connect(&w);
+        for (unsigned i = 0; i < MEMBERS; i++)
+                w.nodes[i].side = i < MEMBERS / 2 ? 0 : 1;
+        ledger_world_relink(&w);
+        for (unsigned k = 0; k < NAMES; k++) {
+                char name[] = { 'n', 'a', 'm', 'e', (char)('0' + k), 0 };
+
+                ledger_world_register_for_new(&w, k, name);
+                ledger_world_register_for_new(&w, MEMBERS - 1 - k, name);
+                ledger_world_run(&w, 10 * USEC_PER_SEC);
+        }
+        ledger_world_run(&w, USEC_PER_MINUTE);
+        for (unsigned k = 0; k < NAMES; k++)
+                for (unsigned i = 0; i < 2; i++) {
+                        char name[] = { 'n', 'a', 'm', 'e', (char)('0' + k), 0 };
+
+                        find(&w, i * (MEMBERS - 1), name, keys[i][k]);
+                }
+        tear(&w, 1);
+        (void)settle(&w);
+        for (unsigned k = 0; k < NAMES; k++) {
+                char name[] = { 'n', 'a', 'm', 'e', (char)('0' + k), 0 };
+
+                CHECK(memcmp(keys[0][k], keys[1][k], sizeof key) != 0, "no conflict");
+                for (unsigned i = 0; i < MEMBERS; i++) {
+                        find(&w, i, name, key);
+                        if (i == 0)
+                                n_of[memcmp(key, keys[1][k], sizeof key) == 0]++;
+                        CHECK(memcmp(key, keys[n_of[1] > 0][k], sizeof key) == 0,
+                                "%s is of two, or of the side that lost", name);
+                }
+        }
+        CHECK(n_of[0] == 0 || n_of[1] == 0, "names of both sides");
+        CHECK(sum_of_reorganised(&w) >= MEMBERS / 2, "nobody gave in");
+        printf("conflict: of %u names that two had registered, all are of the side that won\n",
+                NAMES);
         ledger_world_close(&w);
 }
 
@@ -266,7 +285,7 @@ static void work_alone(struct ledger_world *w, unsigned i, uint32_t n_blocks)
                 char name[USERNAME_SIZE_MAX + 1];
 
                 (void)snprintf(name, sizeof name, "secret-%u-%u", until, n);
-                register_for_new(w, i, name);
+                ledger_world_register_for_new(w, i, name);
                 while (status_of(w, i).n_waiting > 0)
                         ledger_world_run(w, USEC_PER_SEC);
         }
@@ -370,7 +389,8 @@ static void run_halves(void)
         ledger_world_close(&w);
 }
 
-static void run_registrars(void)
+/* A network with a registrar; @n_promisers promise heavier chains all the time. */
+static void run_office(const char *what, unsigned n_promisers)
 {
         struct genesis g = { .name = "office", .context.n_registrars = 1 };
         uint8_t key[IDENTITY_SEED_SIZE] = { 7 };
@@ -383,15 +403,28 @@ static void run_registrars(void)
         memcpy(g.context.registrars[0], registrar.public_key, PUBLIC_KEY_SIZE);
         ledger_world_open(&w, seed, &g, MEMBERS);
         w.registrar = &registrar;
+        for (unsigned i = 0; i < n_promisers; i++)
+                w.nodes[2 * i + 1].manner = MANNER_PROMISER;
         ledger_world_connect(&w);
-        live(&w, is_long ? 800 : 48);
-        took_usec = settle(&w);
-        printf("registrars: %u blocks, %" PRIu64 " names, %u times another chain, one after %.0f "
-               "s\n",
-                status_of(&w, 0).height, status_of(&w, 0).n_records, sum_of_reorganised(&w),
+        took_usec = live_among_liars(&w, is_long ? 800 : 48);
+        CHECK(n_promisers == 0 || w.n_withheld[MANNER_PROMISER] > 0, "nothing was promised");
+        printf("%s: %u blocks, %" PRIu64
+               " names, %u times another chain, one again after %.0f s at most\n",
+                what, status_of(&w, 0).height, status_of(&w, 0).n_records, sum_of_reorganised(&w),
                 seconds(took_usec));
         ledger_world_close(&w);
         identity_done(&registrar);
+}
+
+static void run_registrars(void)
+{
+        run_office("registrars", 0);
+}
+
+/* Where headers cost nothing. */
+static void run_promises(void)
+{
+        run_office("promises", 10);
 }
 
 /* Of this machine. */
@@ -406,9 +439,11 @@ static const struct {
 } scenarios[] = {
         { "agree", run_agree },
         { "hostile", run_hostile },
+        { "conflict", run_conflict },
         { "power", run_power },
         { "halves", run_halves },
         { "registrars", run_registrars },
+        { "promises", run_promises },
         { "bench", run_bench },
 };
 

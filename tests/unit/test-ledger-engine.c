@@ -334,6 +334,26 @@ TEST(who_withholds_blocks_is_gone_round)
         free(b);
 }
 
+TEST(who_lacks_what_it_promised_is_asked_ever_later)
+{
+        struct ledger *l = make();
+        struct remote *a = make_chain(0, 2);
+
+        a->is_lacking = true;
+        ASSERT_OK(offer(l, a));
+        for (unsigned i = 0; i < 6; i++) {
+                ASSERT_EQ(ledger_deadline(l), now.mono_usec + (5 * USEC_PER_SEC << i));
+                now.mono_usec = ledger_deadline(l);
+                ASSERT_OK(ledger_advance(l, &now));
+                a->is_lacking = i < 5;
+                ASSERT_OK(serve(l));
+        }
+        assert_tip(l, a);
+        ASSERT_FALSE(a->is_banned);
+        ledger_free(l);
+        free(a);
+}
+
 TEST(the_longer_chain_wins_and_what_was_left_waits_again)
 {
         struct remote *a = make_chain(0, 5), *b = make_fork(a, 1, 3, 6);
@@ -457,6 +477,26 @@ TEST(blocks_from_the_future_have_to_wait)
         ASSERT_FALSE(a->is_banned);
         now.real_usec += 6 * USEC_PER_MINUTE;
         now.mono_usec += 6 * USEC_PER_MINUTE;
+        ASSERT_OK(ledger_advance(l, &now));
+        ASSERT_OK(serve(l));
+        assert_tip(l, a);
+        ledger_free(l);
+        free(a);
+}
+
+/* Clocks differ, and others may go on from there already. */
+TEST(a_block_that_is_hardly_early_has_to_wait_no_longer_than_that)
+{
+        struct remote *a = make_chain(0, 3);
+        struct certificate c = registration(9, "early", BEGIN_USEC + LEDGER_AHEAD_USEC);
+        struct ledger *l = make();
+
+        extend(a, &c, BEGIN_USEC + LEDGER_AHEAD_USEC + 20 * USEC_PER_SEC);
+        ASSERT_OK(offer(l, a));
+        ASSERT_EQ(height_of(l), 0);
+        ASSERT_EQ(ledger_deadline(l), now.mono_usec + 20 * USEC_PER_SEC);
+        now.real_usec += 20 * USEC_PER_SEC;
+        now.mono_usec += 20 * USEC_PER_SEC;
         ASSERT_OK(ledger_advance(l, &now));
         ASSERT_OK(serve(l));
         assert_tip(l, a);

@@ -31,13 +31,17 @@ static void let_wait(struct ledger *l, const struct ledger_peer *peer, usec_t us
 }
 
 /* Each time in a row for twice as long: whoever promises without end is not believed for long. */
+static void let_wait_longer(struct ledger *l, struct member *m, usec_t usec)
+{
+        m->wait_usec = usec_add(l->now.mono_usec, usec << MIN(m->n_failures++, WITHHELD_DOUBLINGS));
+}
+
 static void withheld(struct ledger *l, const struct ledger_peer *peer)
 {
         struct member *m = peers_find(l, peer);
 
         if (m)
-                m->wait_usec = usec_add(l->now.mono_usec,
-                        WITHHELD_USEC << MIN(m->n_failures++, WITHHELD_DOUBLINGS));
+                let_wait_longer(l, m, WITHHELD_USEC);
 }
 
 /* Asking */
@@ -230,9 +234,11 @@ enum headers {
         HEADERS_DISHONEST,
 };
 
-static enum headers read_headers(
-        const struct ledger *l, const struct gossip *message, struct step *steps)
+/* *ret_early_usec: when early, for how long. */
+static enum headers read_headers(const struct ledger *l, const struct gossip *message,
+        struct step *steps, usec_t *ret_early_usec)
 {
+        usec_t latest_usec = usec_add(l->now.real_usec, LEDGER_AHEAD_USEC);
         struct link previous;
 
         for (size_t i = 0; i < message->n; i++) {
@@ -250,8 +256,10 @@ static enum headers read_headers(
                 if (!chain_header_follows(l, &previous, times, times_before(l, steps, i, times),
                             &s->header, s->hash))
                         return HEADERS_DISHONEST;
-                if (s->header.time_usec > usec_add(l->now.real_usec, LEDGER_AHEAD_USEC))
+                if (s->header.time_usec > latest_usec) {
+                        *ret_early_usec = s->header.time_usec - latest_usec;
                         return HEADERS_EARLY;
+                }
                 previous = (struct link){ .header = s->header };
                 memcpy(previous.hash, s->hash, HASH_SIZE);
         }
@@ -298,6 +306,7 @@ static bool use_headers(struct ledger *l, struct member *m, struct step *steps, 
 
 void path_headers(struct ledger *l, struct member *m, const struct gossip *message)
 {
+        usec_t early_usec = 0;
         struct step *steps;
 
         if (m->asked_headers_usec == 0)
@@ -313,14 +322,18 @@ void path_headers(struct ledger *l, struct member *m, const struct gossip *messa
                 l->error = -ENOMEM;
                 return;
         }
-        switch (read_headers(l, message, steps)) {
+        switch (read_headers(l, message, steps, &early_usec)) {
         case HEADERS_FINE:
                 if (use_headers(l, m, steps, message->n))
                         return;
                 break;
         case HEADERS_STRANGE:
-        case HEADERS_EARLY:
                 m->wait_usec = usec_add(l->now.mono_usec, WITHHELD_USEC);
+                break;
+        case HEADERS_EARLY:
+                /* Others, whose clocks are not quite ours, may go on from there already. */
+                m->wait_usec = usec_add(
+                        l->now.mono_usec, MIN(MAX(early_usec, USEC_PER_SEC), WITHHELD_USEC));
                 break;
         case HEADERS_DISHONEST:
                 ledger_ban(l, &m->peer);
@@ -380,7 +393,7 @@ void path_missing(struct ledger *l, struct member *m, const struct gossip *messa
         m->is_lacking = true;
         if (peer_equal(&m->peer, &l->path.giver)) {
                 /* It has gone another way meanwhile, and will tell. */
-                m->wait_usec = usec_add(l->now.mono_usec, ASK_USEC);
+                let_wait_longer(l, m, ASK_USEC);
                 path_give_up(l);
                 return;
         }
