@@ -52,35 +52,6 @@ def assert_error(name, function, *args):
 INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
 
 
-class AsyncCall:
-    """A call that is under way. When it is done, place tells which answer it was of all."""
-
-    n_done = 0
-
-    def __init__(self, connection, member, signature, *args):
-        self.result = self.error = None
-        self.started = time.monotonic()
-        self.seconds = None
-        connection.call(NAME, PATH, INTERFACE, member, GLib.Variant(f"({signature})", args), None,
-                        Gio.DBusCallFlags.NO_AUTO_START, 60000, None, self._done)
-
-    def _done(self, connection, result):
-        self.seconds = time.monotonic() - self.started
-        AsyncCall.n_done += 1
-        self.place = AsyncCall.n_done
-        try:
-            self.result = list(connection.call_finish(result).unpack())
-        except GLib.Error as error:
-            self.error = error
-
-    @property
-    def is_done(self):
-        context = GLib.MainContext.default()
-        while context.iteration(False):
-            pass
-        return self.seconds is not None
-
-
 class Mute:
     """A peer that announces itself, takes connections and never says a word."""
 
@@ -572,7 +543,7 @@ def sixty_four_calls_wait():
     ece = ece_alone()
     mute_peer_of(ece)
     one, two_ = ece.bus.connect(), ece.bus.connect()
-    calls = [AsyncCall(c, "SendMessage", "ss", "can", f"message {i}")
+    calls = [AsyncCall(c, INTERFACE, "SendMessage", "ss", "can", f"message {i}")
              for i in range(40) for c in (one, two_)]
     wait_for(lambda: sum(c.is_done for c in calls) >= 16, 60, "those above the limit")
     early = [c for c in calls if c.is_done]
@@ -590,7 +561,8 @@ def others_are_served_while_calls_wait():
     ece = ece_alone()
     mute_peer_of(ece)
     connection = ece.bus.connect()
-    calls = [AsyncCall(connection, "SendMessage", "ss", "can", f"message {i}") for i in range(64)]
+    calls = [AsyncCall(connection, INTERFACE, "SendMessage", "ss", "can", f"message {i}")
+             for i in range(64)]
     started = time.monotonic()
     wait_for(lambda: len(ece.history()) == 64, 2, "all to be stored")
     ece.call("GetStatus")
@@ -608,7 +580,7 @@ def caller_leaves():
     for round in range(4):
         connection = ece.bus.connect()
         for i in range(64):
-            AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can", f"{round} {i}",
+            AsyncCall(connection, INTERFACE, "SendMessageFull", "ssa{sv}", "can", f"{round} {i}",
                       {"wait-usec": GLib.Variant("t", 60000000)})
         n_queued += 64
         wait_for(lambda: ece.get("MessagesQueued") == n_queued, 60, "all to be queued")
@@ -616,8 +588,8 @@ def caller_leaves():
         connection.close_sync(None)
 
         def probe_waits():
-            call = AsyncCall(ece.connection, "SendMessageFull", "ssa{sv}", "can", "probe",
-                             {"wait-usec": GLib.Variant("t", 300000)})
+            call = AsyncCall(ece.connection, INTERFACE, "SendMessageFull", "ssa{sv}", "can",
+                             "probe", {"wait-usec": GLib.Variant("t", 300000)})
             wait_for(lambda: call.is_done, 30, "the probe")
             ece.call("CancelMessage", "s", call.result[0])
             return call.seconds >= 0.25
@@ -634,7 +606,7 @@ def stop_answers_who_waits():
     ece = ece_alone()
     mute_peer_of(ece)
     connection = ece.bus.connect()
-    calls = [AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can", f"message {i}",
+    calls = [AsyncCall(connection, INTERFACE, "SendMessageFull", "ssa{sv}", "can", f"message {i}",
                        {"wait-usec": GLib.Variant("t", 60000000)}) for i in range(10)]
     wait_for(lambda: ece.get("MessagesQueued") == 10, 60, "all to be queued")
     ece.stop()
@@ -653,7 +625,7 @@ def fill(ece, n, size=0):
     peer.close()
     connection = ece.bus.connect()
     for start in range(0, n, 50):
-        calls = [AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can",
+        calls = [AsyncCall(connection, INTERFACE, "SendMessageFull", "ssa{sv}", "can",
                            f"text {i} ".ljust(size, "x"), {"wait-usec": GLib.Variant("t", 0),
                                                            "security": GLib.Variant("s", "plain")})
                  for i in range(start, min(start + 50, n))]
@@ -716,7 +688,7 @@ def search():
     assert_equal(texts("", "nowhere", 0, 0)[0], [], "found")
     # Many at a time: all but too many are answered, one after the other.
     connection = ece.bus.connect()
-    calls = [AsyncCall(connection, "SearchHistory", "sstu", "", "text 1 ", 0, 10)
+    calls = [AsyncCall(connection, INTERFACE, "SearchHistory", "sstu", "", "text 1 ", 0, 10)
              for i in range(40)]
     wait_for(lambda: all(c.is_done for c in calls), 120, "all searches")
     served = [c for c in calls if c.result]
@@ -727,7 +699,7 @@ def search():
             assert_in("LimitsExceeded", str(c.error), "error")
     leaver = ece.bus.connect()
     for i in range(10):
-        AsyncCall(leaver, "SearchHistory", "sstu", "", "nowhere", 0, 10)
+        AsyncCall(leaver, INTERFACE, "SearchHistory", "sstu", "", "nowhere", 0, 10)
     leaver.flush_sync(None)
     leaver.close_sync(None)
     assert_equal(texts("", "text 7 ", 0, 0)[0], ["text 7"], "found after somebody left")
@@ -740,10 +712,10 @@ def searches_let_others_through():
     connection = ece.bus.connect()
 
     def answers_after_the_message():
-        searches = [AsyncCall(connection, "SearchHistory", "sstu", "", "nowhere", 0, 10)
+        searches = [AsyncCall(connection, INTERFACE, "SearchHistory", "sstu", "", "nowhere", 0, 10)
                     for i in range(16)]
-        message = AsyncCall(connection, "SendMessageFull", "ssa{sv}", "can", "not at the end",
-                            {"wait-usec": GLib.Variant("t", 0),
+        message = AsyncCall(connection, INTERFACE, "SendMessageFull", "ssa{sv}", "can",
+                            "not at the end", {"wait-usec": GLib.Variant("t", 0),
                              "security": GLib.Variant("s", "plain")})
         wait_for(lambda: message.is_done and all(s.is_done for s in searches), 180, "all answers")
         assert_equal(message.error, None, "error")

@@ -104,28 +104,6 @@ def register(registrar, *daemons):
         approve(registrar, d)
 
 
-class AsyncCall:
-    """A call that is under way."""
-
-    def __init__(self, connection, member):
-        self.result = self.error = None
-        connection.call(NAME, PATH, LEDGER, member, None, None, Gio.DBusCallFlags.NO_AUTO_START,
-                        60000, None, self._done)
-
-    def _done(self, connection, result):
-        try:
-            self.result = list(connection.call_finish(result).unpack())
-        except GLib.Error as error:
-            self.error = Gio.DBusError.get_remote_error(error)
-
-    @property
-    def is_done(self):
-        context = GLib.MainContext.default()
-        while context.iteration(False):
-            pass
-        return self.result is not None or self.error is not None
-
-
 @test
 def status_and_properties_of_nobody_registered():
     ece = start("Ece")
@@ -420,7 +398,7 @@ def one_check_at_a_time():
     connection = ece.bus.connect()
     # Both are there when the daemon looks.
     ece.process.send_signal(signal.SIGSTOP)
-    calls = [AsyncCall(connection, "Check") for _ in range(2)]
+    calls = [AsyncCall(connection, LEDGER, "Check") for _ in range(2)]
     connection.flush_sync(None)
     bus_call(connection, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
              "GetId")
@@ -432,7 +410,7 @@ def one_check_at_a_time():
     # Whoever leaves is forgotten.
     for _ in range(100):
         connection = ece.bus.connect()
-        AsyncCall(connection, "Check")
+        AsyncCall(connection, LEDGER, "Check")
         connection.flush_sync(None)
         connection.close_sync(None)
 

@@ -38,28 +38,6 @@ def assert_error(name, daemon, member, signature="", *args):
     raise Failure(f"{member} {args}: {result!r} instead of error {name}")
 
 
-class AsyncCall:
-    """A call that is under way."""
-
-    def __init__(self, connection, interface, member, signature, *args):
-        self.result = self.error = None
-        connection.call(NAME, PATH, interface, member, GLib.Variant(f"({signature})", args), None,
-                        Gio.DBusCallFlags.NO_AUTO_START, 60000, None, self._done)
-
-    def _done(self, connection, result):
-        try:
-            self.result = list(connection.call_finish(result).unpack())
-        except GLib.Error as error:
-            self.error = Gio.DBusError.get_remote_error(error)
-
-    @property
-    def is_done(self):
-        context = GLib.MainContext.default()
-        while context.iteration(False):
-            pass
-        return self.result is not None or self.error is not None
-
-
 def somebody_mute():
     """Takes connections and never says a word."""
     server = socket.create_server((MUTE, 6001), backlog=128)

@@ -157,6 +157,35 @@ def bus_call(connection, destination, path, interface, member, signature="", *ar
     return list(reply.unpack())
 
 
+class AsyncCall:
+    """A call that is under way. When it is done, place tells which answer it was of all."""
+
+    n_done = 0
+
+    def __init__(self, connection, interface, member, signature="", *args):
+        self.result = self.error = None  # or the error's name
+        self.started = time.monotonic()
+        self.seconds = None
+        connection.call(NAME, PATH, interface, member, GLib.Variant(f"({signature})", args), None,
+                        Gio.DBusCallFlags.NO_AUTO_START, 60000, None, self._done)
+
+    def _done(self, connection, result):
+        self.seconds = time.monotonic() - self.started
+        AsyncCall.n_done += 1
+        self.place = AsyncCall.n_done
+        try:
+            self.result = list(connection.call_finish(result).unpack())
+        except GLib.Error as error:
+            self.error = Gio.DBusError.get_remote_error(error) or str(error)
+
+    @property
+    def is_done(self):
+        context = GLib.MainContext.default()
+        while context.iteration(False):
+            pass
+        return self.seconds is not None
+
+
 def bus_call_with_descriptor(connection, interface, member, fd, timeout=60):
     """A call whose only argument is a descriptor."""
     descriptors = Gio.UnixFDList.new()
