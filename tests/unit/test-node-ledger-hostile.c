@@ -260,6 +260,41 @@ TEST(a_record_that_gets_too_old_keeps_nobody_busy)
         net_done(&net);
 }
 
+/* Any kinds, half of a message, bits that are changed: whoever says so loses nothing but his say.
+ */
+TEST(any_bytes)
+{
+        static uint8_t data[LEDGER_MESSAGE_SIZE_MAX];
+        unsigned seed = 1;
+
+        begin_ledger(3);
+        register_name(0);
+        silence(1);
+        for (unsigned i = 0; i < 3000; i++) {
+                size_t size = make_record(1, "name", net.now.real_usec + i, data);
+
+                if (i % 3 == 0)
+                        size = gossip_tip(network(), NULL, data);
+                for (unsigned k = 0; k < i % 7; k++) {
+                        seed = seed * 1103515245 + 12345;
+                        data[(seed >> 8) % (i % 2 == 0 ? 4 : size)] ^= (uint8_t)(seed >> 24);
+                }
+                utter(1, 0, data, i % 5 == 0 ? 1 + (seed >> 4) % size : size);
+                if (i % 16 == 0) {
+                        net_run(&net);
+                        memset(machine(0)->node->registry.banned, 0,
+                                sizeof machine(0)->node->registry.banned);
+                        machine(0)->n_warnings = 0;
+                        net.now.mono_usec += USEC_PER_SEC;
+                }
+        }
+        net_run(&net);
+        ASSERT_TRUE(node_session_with(machine(0)->node, machine(1)->identity.id));
+        register_name(2);
+        ASSERT_GT(chain(0).height, 1);
+        net_done(&net);
+}
+
 /*
  * Members
  */
@@ -283,6 +318,36 @@ TEST(who_is_no_member_any_more_keeps_no_place)
         net_pass(&net, SESSION_FINISH_USEC);
         ASSERT_EQ(session_peer(session(host, guest)->session)->features & FEATURE_LEDGER, 0);
         ASSERT_EQ(chain(host).n_peers, 0);
+        net_done(&net);
+}
+
+/* Keys cost nothing: of the places that the engine has, strangers get three in four. */
+TEST(strangers_leave_places_for_contacts)
+{
+        struct link *strangers[LEDGER_PEERS_MAX * 3 / 4];
+
+        begin_ledger(3);
+        write_to_each_other(0, 1);
+        for (size_t i = 0; i < ELEMENTSOF(strangers); i++) {
+                strangers[i] = calloc(1, sizeof *strangers[i]);
+                ASSERT_TRUE(strangers[i]);
+                strangers[i]->is_member = true;
+                strangers[i]->position.bytes[0] = (uint8_t)(i + 1);
+                list_append(&machine(0)->node->links, &strangers[i]->list);
+        }
+        net_cut(&net);
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_EQ(chain(0).n_peers, 1);
+        ASSERT_TRUE(session(0, 1)->is_member);
+        ASSERT_FALSE(session(0, 2)->is_member);
+        for (size_t i = 0; i < ELEMENTSOF(strangers); i++) {
+                list_remove(&strangers[i]->list);
+                free(strangers[i]);
+        }
+        /* With the next block there is room. */
+        register_name(2);
+        ASSERT_TRUE(session(0, 2)->is_member);
+        ASSERT_EQ(chain(0).height, 1);
         net_done(&net);
 }
 
@@ -532,6 +597,19 @@ TEST(a_classic_program_with_a_registered_name)
         net_pass(&net, USEC_PER_SEC);
         assert_received(machine(0), 2, "for who has the key");
         ASSERT_EQ(disk_count(&machine(2)->disk, DIRECTION_RECEIVED), 0);
+        net_done(&net);
+}
+
+/* A machine hears that others know it no more by what it calls itself. */
+TEST(the_name_of_this_machine_is_taken)
+{
+        begin_ledger(3);
+        rename_machine(2, "ana");
+        register_name(2);
+        ASSERT_TRUE(was_warned(machine(0), "NameTaken"));
+        ASSERT_FALSE(was_warned(machine(1), "NameTaken"));
+        ASSERT_FALSE(was_warned(machine(2), "NameTaken"));
+        ASSERT_EQ(user(1, 0)->name[0], '#');
         net_done(&net);
 }
 

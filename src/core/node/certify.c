@@ -142,6 +142,22 @@ int node_certify_all(struct node *n, struct now now)
         return r;
 }
 
+/* What we call ourselves: until somebody has us as a contact, we are nobody for him. What waits of
+ * our own is told of where it is looked at. */
+static int warn_robbed(struct node *n, const char *name, const char *id)
+{
+        char sentence[SENTENCE_SIZE];
+
+        if (!name_equal(name, n->username) || streq(id, n->id) || n->registry.record.n_waiting > 0)
+                return 0;
+        (void)snprintf(sentence, sizeof sentence,
+                "The ledger has given the name of this machine to another key (%s#%.8s): who has "
+                "this one not as a contact knows it as #%.8s only. Choose another name by "
+                "\"p2pchat name\".",
+                name, id, n->id);
+        return node_warn(n, "NameTaken", "", sentence);
+}
+
 int node_certified(struct node *n, const struct ledger_effect *e)
 {
         struct change c = { .type = CHANGE_CERTIFIED };
@@ -152,6 +168,8 @@ int node_certified(struct node *n, const struct ledger_effect *e)
         memcpy(c.certified.name, e->name, sizeof c.certified.name);
         identity_id(e->public_key, c.certified.id);
         r = agenda_add_change(&n->agenda, &c);
+        if (r == 0)
+                r = warn_robbed(n, c.certified.name, c.certified.id);
         if (r < 0 || !contact || memcmp(contact->record.key, e->public_key, PUBLIC_KEY_SIZE) == 0)
                 return r;
         (void)snprintf(sentence, sizeof sentence,

@@ -76,7 +76,8 @@ bool peer_is_nameless(const struct peer *peer);
  * calls himself, is another's. */
 int node_certify(struct node *n, struct peer *peer, const char *name, struct now now);
 int node_certify_all(struct node *n, struct now now);
-/* The name is registered to this key from now on; if it is a contact's, a person hears it. */
+/* The name is registered to this key from now on; if it is a contact's or ours, a person hears it.
+ */
 int node_certified(struct node *n, const struct ledger_effect *e);
 /* Who has @name by the ledger: its key, or NULL when nobody does, or no ledger is known. */
 bool node_name_holder(

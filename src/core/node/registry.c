@@ -375,7 +375,7 @@ int node_registry_receive(
         struct gossip m;
         int r = 0;
 
-        if (!g->is_on || is_banned(n, &peer, now))
+        if (!g->is_on || !link->is_proven || is_banned(n, &peer, now))
                 return 0;
         if (gossip_decode(data, size, &m) == 0) {
                 if (is_question(&m) && is_flood(g, link))
