@@ -97,12 +97,26 @@ static int ignore_queued(const struct queued_record *queued, void *userdata)
         return 0;
 }
 
+static int ignore_block(const struct block_record *block, void *userdata)
+{
+        return 0;
+}
+
 static int check_ring(struct store *s)
 {
         struct ring_record ring;
         int r = store_load_ring(s, &ring);
 
         return r == -ENOENT ? 0 : r;
+}
+
+/* A damaged block hinders no start: it is got anew from others. */
+static int check_ledger(struct store *s)
+{
+        struct ledger_record ledger;
+        int r = store_load_ledger(s, &ledger);
+
+        return r < 0 && r != -ENOENT ? r : store_load_genesis(s, ignore_block, NULL);
 }
 
 /* All that a start would load. */
@@ -132,6 +146,8 @@ static int check_store(const char *path, const uint8_t *secret, struct random *r
                 r = store_load_refused(s, ignore_refused, NULL);
         if (r >= 0 && s)
                 r = check_ring(s);
+        if (r >= 0 && s)
+                r = check_ledger(s);
         if (r >= 0 && s)
                 r = store_load_queued(s, ignore_queued, NULL);
         store_free(s);

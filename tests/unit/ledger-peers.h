@@ -15,6 +15,7 @@ struct remote {
         size_t n;
         bool is_withholding; /* blocks */
         bool is_lacking;     /* says that it does not have them */
+        size_t n_missing;    /* of the last ones it says so in any case */
         unsigned n_asked;    /* for blocks */
         bool is_banned;
         unsigned n_records; /* told to it */
@@ -133,7 +134,7 @@ static int say_block(struct ledger *l, struct remote *r, const struct gossip *as
         r->n_asked++;
         if (r->is_withholding)
                 return 0;
-        if (r->is_lacking || wanted.height > r->n ||
+        if (r->is_lacking || wanted.height > r->n - r->n_missing ||
                 memcmp(wanted.hash, r->blocks[wanted.height - 1].hash, HASH_SIZE) != 0)
                 return say(l, r, gossip_one(GOSSIP_MISSING, &wanted, message));
         message[0] = GOSSIP_BLOCK;

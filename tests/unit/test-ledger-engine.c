@@ -354,6 +354,21 @@ TEST(who_lacks_what_it_promised_is_asked_ever_later)
         free(a);
 }
 
+TEST(who_goes_part_of_the_way_tells_how_far)
+{
+        struct ledger *l = make();
+        struct remote *a = make_chain(0, 5), *b = make_remote(1);
+
+        a->n_missing = 2;
+        ASSERT_OK(join(l, b));
+        ASSERT_OK(offer(l, a));
+        ASSERT_EQ(height_of(l), 3);
+        ASSERT_EQ(b->tip.height, 3);
+        ledger_free(l);
+        free(a);
+        free(b);
+}
+
 TEST(the_longer_chain_wins_and_what_was_left_waits_again)
 {
         struct remote *a = make_chain(0, 5), *b = make_fork(a, 1, 3, 6);

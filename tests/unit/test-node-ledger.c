@@ -79,6 +79,22 @@ TEST(an_impostor_is_refused_by_the_name)
         net_done(&net);
 }
 
+/* He is known already, and takes the name only now. */
+TEST(who_takes_a_name_of_somebody_else_loses_his_own)
+{
+        begin_ledger(3);
+        register_name(0);
+        ASSERT_STREQ(user(1, 2)->name, "Cem");
+        ASSERT_OK(node_set_username(machine(2)->node, "Ana", net.now, NULL));
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_EQ(user(1, 2)->name[0], '#');
+        ASSERT_TRUE(was_warned(machine(1), "KeyChanged"));
+        ASSERT_OK(node_set_username(machine(2)->node, "Cem", net.now, NULL));
+        net_pass(&net, USEC_PER_SEC);
+        ASSERT_STREQ(user(1, 2)->name, "Cem");
+        net_done(&net);
+}
+
 /* Only the impostor is there: nobody is written to under the name. */
 TEST(a_name_is_refused_where_its_owner_was_never_met)
 {

@@ -429,4 +429,29 @@ TEST(who_is_found_by_chance_gets_what_waits)
         net_done(&net);
 }
 
+TEST(a_new_name_is_heard_in_the_session)
+{
+        struct machine *ece, *bob;
+
+        begin(&ece, &bob);
+        ASSERT_OK(machine_send(ece, "Bob", "hello"));
+        net_run(&net);
+        net.is_deaf = true; /* announcements say nothing of who is proven */
+        ASSERT_OK(node_set_username(bob->node, "Robert", net.now, NULL));
+        net_run(&net);
+        ASSERT_STREQ(record_of(ece, bob)->name, "Robert");
+        ASSERT_STREQ(record_of(ece, bob)->contact, "Bob");
+
+        /* So often, and no more. */
+        for (int i = 0; i < 2 * NAMES_MAX; i++) {
+                char name[USERNAME_SIZE_MAX + 1];
+
+                snprintf(name, sizeof name, "Bob-%d", i);
+                ASSERT_OK(node_set_username(bob->node, name, net.now, NULL));
+                net_run(&net);
+        }
+        ASSERT_STREQ(record_of(ece, bob)->name, "Bob-2");
+        net_done(&net);
+}
+
 TEST_MAIN_WITH(net_set_up)

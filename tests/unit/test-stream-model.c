@@ -196,6 +196,7 @@ static void hear_anything(struct world *w)
         case FRAME_GOODBYE:
         case FRAME_RING:
         case FRAME_LEDGER:
+        case FRAME_NAME:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:
                 break;

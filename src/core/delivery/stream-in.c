@@ -209,6 +209,7 @@ int stream_in_receive(struct stream_in *in, const struct message *m)
         case FRAME_GOODBYE:
         case FRAME_RING:
         case FRAME_LEDGER:
+        case FRAME_NAME:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:
                 return 0;

@@ -6,9 +6,19 @@
  */
 #include "core/ledger/ledger-internal.h"
 
+/* Also who went but part of the way has another tip, of which nobody has heard. */
+static void end_path(struct ledger *l)
+{
+        bool has_followed = l->path.next > 0;
+
+        path_clear(l);
+        if (has_followed)
+                peers_tell_tip(l);
+}
+
 void path_give_up(struct ledger *l)
 {
-        path_clear(l);
+        end_path(l);
         path_begin(l);
 }
 
@@ -16,7 +26,7 @@ static void blame(struct ledger *l)
 {
         struct ledger_peer giver = l->path.giver;
 
-        path_clear(l);
+        end_path(l);
         ledger_ban(l, &giver);
         path_begin(l);
 }
@@ -59,8 +69,7 @@ static void done_with(struct ledger *l, size_t n)
                 path_pump(l);
                 return;
         }
-        path_clear(l);
-        peers_tell_tip(l);
+        end_path(l);
         path_begin(l);
 }
 

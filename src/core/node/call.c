@@ -452,7 +452,10 @@ int node_set_username(
                 return 0;
         memcpy(n->username, username, strlen(username) + 1);
         discovery_announce_soon(&n->discovery, now.mono_usec);
+        n->name_count++;
         r = node_ring_changed(n, false, now);
+        if (r == 0)
+                r = node_native_renamed(n, now);
         return r < 0 ? r
                      : agenda_add_change(&n->agenda,
                                &(struct change){ .type = CHANGE_USERNAME, .text = n->username });

@@ -231,6 +231,20 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
         return 0;
 }
 
+int node_take_name(struct node *n, struct peer *peer, const char *name, struct now now)
+{
+        char buffer[NAME_SIZE_MAX + 1];
+        int r = 0;
+
+        if (!streq(peer->record.name, name) &&
+                node_certified_name(n, peer->record.id, peer->record.contact, name, now, buffer) ==
+                        name)
+                r = node_rename(n, peer, name);
+        if (r == 0)
+                r = node_certify(n, peer, name, now);
+        return r < 0 ? r : warn_of_proof(n, peer, false, now);
+}
+
 int node_found_other(struct node *n, struct peer *wanted, const struct introduction *found,
         const struct endpoint *remote, struct now now)
 {

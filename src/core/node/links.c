@@ -33,6 +33,7 @@ static int link_add(struct node *n, uint64_t number, const struct endpoint *remo
         link->number = number;
         link->remote = *remote;
         link->peer = peer;
+        link->names = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = NAMES_MAX };
         r = table_add(&n->links_by_number, &link->by_number, &number, sizeof number);
         if (r < 0) {
                 free(link);

@@ -256,6 +256,8 @@ static int take_message(struct node *n, struct link *link, const struct message 
                 return node_ring_receive(n, link, m->ring.data, m->ring.size, now);
         case FRAME_LEDGER:
                 return node_registry_receive(n, link, m->ledger.data, m->ledger.size, now);
+        case FRAME_NAME:
+                return node_native_take_name(n, link, m, now);
         case FRAME_DIAL_BACK:
                 return node_reach_dial_back(n, link, m->dial_back.port, now);
         case FRAME_REACHED:

@@ -39,6 +39,7 @@
 #define CLASSIC_PORT 6000
 #define SECOND_PORT 6004
 #define SAVE_INTERVAL_USEC (5 * USEC_PER_MINUTE)
+#define NAMES_MAX 4       /* that one gives himself in a session, in a minute */
 #define HANDSHAKES_MAX 50 /* that others begin, in a second */
 #define HANDSHAKES_PER_ADDRESS_MAX 5
 
@@ -77,12 +78,14 @@ struct link {
         unsigned n_loading;             /* blocks for it that are being read */
         struct ring_node *ring_node;    /* with whom it is for the ring alone, or shall be */
         struct visit *visit;            /* that this dial is of */
-        uint64_t n_renewed;   /* messages in it when it was made anew last, or should have been */
-        const char *end_word; /* why we ended the session; NULL: we did not */
-        usec_t asked_usec;    /* when it was asked whether we can be reached; 0: never */
-        uint64_t ring_turn;   /* in which ... */
-        unsigned n_ring;      /* ... so many frames of the ring came */
-        bool is_drained;      /* an effect of the session is being taken */
+        uint64_t n_renewed;     /* messages in it when it was made anew last, or should have been */
+        const char *end_word;   /* why we ended the session; NULL: we did not */
+        usec_t asked_usec;      /* when it was asked whether we can be reached; 0: never */
+        uint64_t ring_turn;     /* in which ... */
+        unsigned n_ring;        /* ... so many frames of the ring came */
+        uint64_t named;         /* node.name_count of when our name was told in it */
+        struct ratelimit names; /* that the other side takes in it */
+        bool is_drained;        /* an effect of the session is being taken */
 
         /* classic */
         struct legacy_memory memory;
@@ -156,6 +159,7 @@ struct node {
         struct random *random;
         struct x25519_key static_key; /* of Noise; made anew at each start */
         struct session_self self;
+        uint64_t name_count; /* rises with each name of ours */
         struct node_options options;
         struct endpoint unicast[UNICAST_PEERS_MAX];
         struct interface interfaces[INTERFACES_MAX];
@@ -327,6 +331,11 @@ int node_native_met_other(
         struct node *n, const struct link *link, const struct introduction *found, struct now now);
 /* A session for the ring alone becomes one with that user, too. */
 int node_native_promote(struct node *n, struct link *link, struct now now);
+/* The other side is called otherwise from now on. */
+int node_native_take_name(
+        struct node *n, struct link *link, const struct message *m, struct now now);
+/* Our name is another: all with whom there is a session hear it. */
+int node_native_renamed(struct node *n, struct now now);
 /* May @peer, or NULL for nobody known, not have @link, too? */
 bool node_native_is_one_too_many(
         const struct node *n, const struct link *link, const struct peer *peer);
@@ -362,6 +371,8 @@ int node_streams_committed(struct node *n, struct now now);
  */
 int node_take_proof(struct node *n, const struct introduction *who, const struct endpoint *remote,
         struct now now, struct peer **ret);
+/* It calls itself so from now on, as its session says. */
+int node_take_name(struct node *n, struct peer *peer, const char *name, struct now now);
 /* Where @wanted was dialled there is somebody else. */
 int node_found_other(struct node *n, struct peer *wanted, const struct introduction *found,
         const struct endpoint *remote, struct now now);

@@ -252,3 +252,43 @@ int node_native_proven(
         }
         return take_user(n, link, who, now);
 }
+
+/*
+ * Names, while a session goes on
+ */
+/* A node of the ring that is no user is known by no name. */
+int node_native_take_name(
+        struct node *n, struct link *link, const struct message *m, struct now now)
+{
+        struct native *native = link->peer ? link->peer->native : NULL;
+        char name[NAME_SIZE_MAX + 1];
+
+        if (!native || native->link != link->number ||
+                name_clean(m->name.name, m->name.size, name) != 0 ||
+                !ratelimit_allow(&link->names, now.mono_usec))
+                return 0;
+        return node_take_name(n, native->peer, name, now);
+}
+
+int node_native_renamed(struct node *n, struct now now)
+{
+        struct message m = { .type = FRAME_NAME,
+                .name = { .name = n->username, .size = strlen(n->username) } };
+        int r = 0;
+
+        /* What is said may end a link, and that another one. */
+        for (bool is_done = false; r == 0 && !is_done;) {
+                is_done = true;
+                list_for_each (i, &n->links) {
+                        struct link *link = container_of(i, struct link, list);
+
+                        if (!link->session || !link->is_proven || link->named == n->name_count)
+                                continue;
+                        link->named = n->name_count;
+                        is_done = false;
+                        r = node_native_tell(n, link, &m, now);
+                        break;
+                }
+        }
+        return r;
+}

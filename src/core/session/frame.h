@@ -26,6 +26,7 @@ enum frame_type {
         FRAME_DIAL_BACK = 7,
         FRAME_REACHED = 8,
         FRAME_LEDGER = 9,
+        FRAME_NAME = 10,
         FRAME_MESSAGE = 0x80,
 };
 

@@ -31,6 +31,8 @@ size_t message_size(const struct message *m)
                 return 1 + m->ring.size;
         case FRAME_LEDGER:
                 return 1 + m->ledger.size;
+        case FRAME_NAME:
+                return 1 + m->name.size;
         case FRAME_DIAL_BACK:
                 return 1 + 2;
         case FRAME_REACHED:
@@ -70,6 +72,9 @@ void message_encode(const struct message *m, uint8_t *ret)
                 break;
         case FRAME_LEDGER:
                 writer_bytes(&w, m->ledger.data, m->ledger.size);
+                break;
+        case FRAME_NAME:
+                writer_bytes(&w, m->name.name, m->name.size);
                 break;
         case FRAME_DIAL_BACK:
                 writer_u16(&w, m->dial_back.port);
@@ -162,6 +167,11 @@ int message_decode(const uint8_t *frame, size_t size, struct message *ret)
                 m.ledger.size = r.left;
                 m.ledger.data = reader_bytes(&r, r.left);
                 ok = m.ledger.size > 0 && m.ledger.size <= LEDGER_FRAME_MAX;
+                break;
+        case FRAME_NAME:
+                m.name.size = r.left;
+                m.name.name = (const char *)reader_bytes(&r, r.left);
+                ok = m.name.size > 0 && m.name.size <= NAME_FRAME_MAX;
                 break;
         case FRAME_DIAL_BACK:
                 m.dial_back.port = reader_u16(&r);

@@ -19,8 +19,9 @@
  * and the same the other way round. Nothing is sent before resume: only it tells whether b has
  * heard numbers that a, put back to an older state, is about to give a second time.
  *
- * Beside that, nodes of the ring talk (core/chord/rpc.h), in a session that may be for this alone,
- * and members of the ledger (core/ledger/gossip.h):
+ * Who is called otherwise from now on says so, too. Beside that, nodes of the ring talk
+ * (core/chord/rpc.h), in a session that may be for this alone, and members of the ledger
+ * (core/ledger/gossip.h):
  *
  *     | ring(bytes)                                                 |
  *     | <---------------------------------------------------------> |
@@ -92,6 +93,10 @@ struct message {
                         size_t size; /* at most LEDGER_FRAME_MAX */
                 } ledger;
                 struct {
+                        const char *name; /* not cleaned */
+                        size_t size;      /* at most NAME_FRAME_MAX */
+                } name;                   /* of who says it, from now on */
+                struct {
                         uint16_t port; /* at the address that this connection comes from */
                 } dial_back;
                 struct {
@@ -102,6 +107,7 @@ struct message {
 
 #define RING_FRAME_MAX 2048
 #define LEDGER_FRAME_MAX (60 * 1024)
+#define NAME_FRAME_MAX 255
 #define MESSAGE_TEXT_HEAD 33                                  /* bytes before the text */
 #define MESSAGE_TEXT_MAX (FRAME_SIZE_MAX - MESSAGE_TEXT_HEAD) /* bytes that a frame can bear */
 
