@@ -603,6 +603,24 @@ TEST(a_classic_program_with_a_registered_name)
         net_done(&net);
 }
 
+/* From one key to another and back, in one block and in the next. */
+TEST(a_name_that_changes_hands_without_end)
+{
+        struct ledger_effect e = { .type = LEDGER_CERTIFIED };
+
+        begin_ledger(3);
+        write_to_each_other(0, 1);
+        for (unsigned i = 0; i < 60; i++) {
+                snprintf(e.name, sizeof e.name, "%s", names[i % 2]);
+                memcpy(e.public_key, machine(2)->identity.public_key, PUBLIC_KEY_SIZE);
+                ASSERT_OK(node_certified(machine(0)->node, &e, net.now));
+        }
+        machine_end_turn(machine(0));
+        ASSERT_EQ(count_warnings(0, "KeyChanged"), 1); /* Bob's */
+        ASSERT_EQ(count_warnings(0, "NameTaken"), 1);  /* its own */
+        net_done(&net);
+}
+
 /* A machine hears that others know it no more by what it calls itself. */
 TEST(the_name_of_this_machine_is_taken)
 {

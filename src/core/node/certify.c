@@ -17,6 +17,7 @@
 #include "core/node/node-private.h"
 
 #define SHOWN_ID_SIZE 8 /* characters */
+#define TAKEN_USEC USEC_PER_HOUR
 
 bool node_name_holder(
         const struct node *n, const char *name, usec_t real_usec, struct ledger_name *ret)
@@ -142,13 +143,23 @@ int node_certify_all(struct node *n, struct now now)
         return r;
 }
 
+/* A name may go from one key to the next many times in one block: that is told once in a while. */
+static bool is_news(usec_t *told_usec, struct now now)
+{
+        if (*told_usec > 0 && usec_add(*told_usec, TAKEN_USEC) > now.mono_usec)
+                return false;
+        *told_usec = now.mono_usec;
+        return true;
+}
+
 /* What we call ourselves: until somebody has us as a contact, we are nobody for him. What waits of
  * our own is told of where it is looked at. */
-static int warn_robbed(struct node *n, const char *name, const char *id)
+static int warn_robbed(struct node *n, const char *name, const char *id, struct now now)
 {
         char sentence[SENTENCE_SIZE];
 
-        if (!name_equal(name, n->username) || streq(id, n->id) || n->registry.record.n_waiting > 0)
+        if (!name_equal(name, n->username) || streq(id, n->id) ||
+                n->registry.record.n_waiting > 0 || !is_news(&n->registry.taken_usec, now))
                 return 0;
         (void)snprintf(sentence, sizeof sentence,
                 "The ledger has given the name of this machine to another key (%s#%.8s): who has "
@@ -158,7 +169,7 @@ static int warn_robbed(struct node *n, const char *name, const char *id)
         return node_warn(n, "NameTaken", "", sentence);
 }
 
-int node_certified(struct node *n, const struct ledger_effect *e)
+int node_certified(struct node *n, const struct ledger_effect *e, struct now now)
 {
         struct change c = { .type = CHANGE_CERTIFIED };
         struct peer *contact = peers_contact(&n->peers, e->name);
@@ -169,8 +180,9 @@ int node_certified(struct node *n, const struct ledger_effect *e)
         identity_id(e->public_key, c.certified.id);
         r = agenda_add_change(&n->agenda, &c);
         if (r == 0)
-                r = warn_robbed(n, c.certified.name, c.certified.id);
-        if (r < 0 || !contact || memcmp(contact->record.key, e->public_key, PUBLIC_KEY_SIZE) == 0)
+                r = warn_robbed(n, c.certified.name, c.certified.id, now);
+        if (r < 0 || !contact || memcmp(contact->record.key, e->public_key, PUBLIC_KEY_SIZE) == 0 ||
+                !is_news(&contact->taken_usec, now))
                 return r;
         (void)snprintf(sentence, sizeof sentence,
                 "The ledger has given the name of your contact %s to another key (%s#%.8s). Your "

@@ -45,7 +45,8 @@ struct peer {
         bool is_borrower; /* a contact by another name: the one it calls itself is another's by
                              the ledger, and does not mean it */
         bool is_borrower_told;
-        bool is_key_told; /* that it has another key than a contact in its place was told */
+        usec_t taken_usec; /* when it was told that its name is another's now; 0: never */
+        bool is_key_told;  /* that it has another key than a contact in its place was told */
 };
 
 struct peers {

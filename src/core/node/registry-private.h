@@ -39,6 +39,7 @@ struct registry {
                                           anew with each */
         uint64_t turn;
         size_t n_questions;           /* in this turn */
+        usec_t taken_usec;            /* when it was told that our name is another's; 0: never */
         char disputed[SENTENCE_SIZE]; /* a heavier chain that is not followed */
 };
 
@@ -78,7 +79,7 @@ int node_certify(struct node *n, struct peer *peer, const char *name, struct now
 int node_certify_all(struct node *n, struct now now);
 /* The name is registered to this key from now on; if it is a contact's or ours, a person hears it.
  */
-int node_certified(struct node *n, const struct ledger_effect *e);
+int node_certified(struct node *n, const struct ledger_effect *e, struct now now);
 /* Who has @name by the ledger: its key, or NULL when nobody does, or no ledger is known. */
 bool node_name_holder(
         const struct node *n, const char *name, usec_t real_usec, struct ledger_name *ret);

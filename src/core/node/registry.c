@@ -504,7 +504,7 @@ static int take_effect(struct node *n, const struct ledger_effect *e, struct now
         case LEDGER_REORGANISE:
                 return drop_blocks(n, e);
         case LEDGER_CERTIFIED:
-                return node_certified(n, e);
+                return node_certified(n, e, now);
         case LEDGER_REPORT:
                 return report(n, e, now);
         case LEDGER_BAN:
