@@ -176,6 +176,32 @@ def what_cannot_be_done():
 
 
 @test
+def far_too_much():
+    ece = start("Ece")
+    own = ece.ledger_status()
+    huge = "#" + "x" * 1000000
+    for registrars in (["Ece"] * 1000, [str(i) for i in range(100000)]):
+        assert_in(str(len(registrars)),
+                  assert_error(INVALID_ARGS, ece, "Create", "sas", "acme", registrars))
+    assert_error("UnknownUser", ece, "Create", "sas", "acme", [huge])
+    assert_error("UnknownUser", ece, "Create", "sas", "acme", ["f" * 63])
+    assert_error("InvalidName", ece, "Create", "sas", huge, [])
+    for member, name in (("Join", INVALID_ARGS), ("RevokeFor", INVALID_ARGS),
+                         ("Approve", "UnknownUser"), ("Get", "UnknownUser")):
+        sentence = assert_error(name, ece, member, "s", huge)
+        assert_true(len(sentence) < 1000, f"{member}: a sentence of {len(sentence)} characters")
+    assert_error(INVALID_ARGS, ece, "List", "su", huge, 10)
+    for word in ("#", "##", "a#", "ece#", "@", "+", "\n", "\u202e", "%s%n"):
+        for member in ("Approve", "Get"):
+            assert_error("UnknownUser", ece, member, "s", word)
+        assert_error(INVALID_ARGS, ece, "Join", "s", word)
+        assert_equal(ece.ledger("List", "su", word, 1000), [[]], "names")
+    for _ in range(1000):
+        assert_error("UnknownUser", ece, "Approve", "s", "Bob")
+    assert_equal(ece.ledger_status(), own, "the ledger after all that")
+
+
+@test
 def registered_here_and_certified_there():
     ece, bob = start("Ece"), start("Bob")
     wait_members(ece, bob)

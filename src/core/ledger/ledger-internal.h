@@ -26,6 +26,7 @@
 #define PATH_PER_PEER 4 /* of these, asked of one peer */
 #define ASK_USEC (5 * USEC_PER_SEC)
 #define PATH_USEC (15 * USEC_PER_SEC)       /* without progress: given up */
+#define HEARD_BURST 4096                    /* records of one peer, known or not, in a minute */
 #define SERVED_BURST 60000                  /* headers and blocks for one peer, in a minute */
 #define WITHHELD_USEC (2 * USEC_PER_MINUTE) /* who did not deliver is not asked for so long */
 #define WITHHELD_DOUBLINGS 6U
@@ -115,7 +116,7 @@ struct member {
         unsigned n_asked;          /* blocks */
         bool is_lacking;           /* it does not have the blocks of this path */
         size_t n_charged;          /* records in the pool */
-        struct ratelimit records, served;
+        struct ratelimit heard, records, served;
 };
 
 struct queued_effect {

@@ -110,8 +110,10 @@ int ledger_mine(struct ledger *l, unsigned n_hashes, const struct now *now)
                 l->is_template_valid = false;
                 make_template(l);
         }
-        if (!l->is_template_valid)
+        if (!l->is_template_valid) {
+                pool_review(l); /* what waits has become too old for a block meanwhile */
                 return l->error;
+        }
         if (block_search(l->template, l->genesis.bits, n_hashes))
                 found(l);
         return l->error;

@@ -44,6 +44,13 @@ static void withheld(struct ledger *l, const struct ledger_peer *peer)
                 let_wait_longer(l, m, WITHHELD_USEC);
 }
 
+/* What it announced does not exist, or not any more: it will tell what does. */
+static void broke_promise(struct ledger *l, struct member *m)
+{
+        m->is_tip_done = true;
+        let_wait_longer(l, m, ASK_USEC);
+}
+
 /* Asking */
 
 static bool is_willing(const struct ledger *l, const struct member *m)
@@ -292,7 +299,7 @@ static bool use_headers(struct ledger *l, struct member *m, struct step *steps, 
                 n_common++;
         if (n_common == n ||
                 (n < GOSSIP_HEADERS_MAX && !chain_is_better(l, &last->header, last->hash))) {
-                m->is_tip_done = true;
+                broke_promise(l, m);
                 return false;
         }
         if (steps[n_common].header.height <= l->final_height) {
@@ -313,7 +320,8 @@ void path_headers(struct ledger *l, struct member *m, const struct gossip *messa
                 return;
         m->asked_headers_usec = 0;
         if (message->n == 0 || l->path.n > 0) {
-                m->is_tip_done = message->n == 0;
+                if (message->n == 0)
+                        broke_promise(l, m);
                 path_begin(l);
                 return;
         }

@@ -72,6 +72,7 @@ void peers_meet(struct ledger *l, const struct ledger_peer *peer)
         if (!m)
                 m = &l->members[l->n_members++];
         *m = (struct member){ .peer = *peer,
+                .heard = { .interval_usec = USEC_PER_MINUTE, .burst = HEARD_BURST },
                 .records = { .interval_usec = USEC_PER_MINUTE, .burst = LEDGER_RECORDS_BURST },
                 .served = { .interval_usec = USEC_PER_MINUTE, .burst = SERVED_BURST } };
         if (is_again)
@@ -128,6 +129,8 @@ static void received_records(struct ledger *l, struct member *m, const struct go
                 const uint8_t *data = reader_blob(&r, &size);
                 int fault = LEDGER_NOT_GENUINE;
 
+                if (!ratelimit_allow(&m->heard, l->now.mono_usec))
+                        return;
                 if (certificate_decode(data, size, &c) == 0) {
                         if (pool_find(l, c.id) && !c.has_registrar)
                                 continue;

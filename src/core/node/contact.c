@@ -93,6 +93,7 @@ static int warn_of_proof(struct node *n, struct peer *peer, bool is_first, struc
 static int bind_name(struct node *n, struct peer *peer, const char *name)
 {
         peer_touch(&n->peers, peer);
+        n->registry.is_changed = true; /* what it calls itself may mean it now, or not any more */
         return peers_bind(&n->peers, peer, name);
 }
 
@@ -206,6 +207,9 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
                 return 1;
 
         r = take_introduction(n, peer, who, remote, now);
+        /* Before it is anybody's successor: by a name that is another's it is nobody's. */
+        if (r == 0 && who->name[0])
+                r = node_certify(n, peer, who->name, now);
         if (r < 0)
                 return r;
         if (is_first)
@@ -215,8 +219,7 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
         if (peer->record.blocked)
                 return 1;
 
-        r = who->name[0] ? node_certify(n, peer, who->name, now) : 0;
-        if (r == 0 && (peer->outbox.n > 0 || (classic && classic->outbox.n > 0)))
+        if (peer->outbox.n > 0 || (classic && classic->outbox.n > 0))
                 r = node_make_contact(n, peer, now);
         if (r == 0)
                 r = warn_of_proof(n, peer, is_first, now);

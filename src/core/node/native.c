@@ -150,7 +150,7 @@ static int forget_session(
 /* The link of a session, or of a dial, is gone or going. */
 static int forget(struct node *n, struct link *link, enum link_loss loss, struct now now)
 {
-        const struct link gone = *link;
+        const struct link gone = *link, *other;
         char id[ID_STRING_SIZE];
         int r;
 
@@ -159,7 +159,8 @@ static int forget(struct node *n, struct link *link, enum link_loss loss, struct
         if (r < 0 || !gone.is_member)
                 return r;
         ring_id_to_id(&gone.position, id);
-        return node_session_with(n, id) ? 0 : node_registry_lost(n, &gone.position, now);
+        other = node_session_with(n, id);
+        return other && other->is_member ? 0 : node_registry_lost(n, &gone.position, now);
 }
 
 static int drain(struct node *n, uint64_t number, struct now now);

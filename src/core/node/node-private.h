@@ -73,6 +73,9 @@ struct link {
         bool is_proven;                 /* peer, or ring_node, is who it is */
         struct ring_id position;        /* of who has proven its key */
         bool is_member;                 /* of our network of the ledger, as far as we know */
+        uint64_t ledger_turn;           /* in which ... */
+        unsigned n_questions;           /* ... so many questions about the ledger came */
+        unsigned n_loading;             /* blocks for it that are being read */
         struct ring_node *ring_node;    /* with whom it is for the ring alone, or shall be */
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;     /* messages in it when it was made anew last, or should have been */

@@ -108,7 +108,7 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         if (r == 0)
                 r = node_ring_init(n, key, now);
         if (r == 0)
-                r = node_registry_init(n);
+                r = node_registry_init(n, key);
         if (r < 0)
                 return r;
 

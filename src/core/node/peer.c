@@ -353,7 +353,7 @@ struct peer *peers_next_named(const struct peers *p, const char *name, const str
 bool peers_is_hidden(const struct peers *p, const struct peer *peer)
 {
         if (peer_is_native(peer))
-                return false;
+                return peer->is_borrower;
         if (peers_successor(p, peer))
                 return true;
         for (struct peer *i = peers_next_at(p, &peer->record.endpoint, NULL); i;
@@ -466,7 +466,10 @@ enum security peer_security(const struct peer *peer)
                         return SECURITY_UNPROVEN;
                 if (record->is_verified)
                         return SECURITY_VERIFIED;
-                return peer->is_certified ? SECURITY_CERTIFIED : SECURITY_ENCRYPTED;
+                /* Under another name than that which is certified, nothing is. */
+                return peer->is_certified && name_equal(peer_name(peer), record->name)
+                               ? SECURITY_CERTIFIED
+                               : SECURITY_ENCRYPTED;
         }
         if (record->memory.no_key || peer_is_third(peer) ||
                 (!record->heard_classic && record->second_port != 0))

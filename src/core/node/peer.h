@@ -42,7 +42,11 @@ struct peer {
                                                          no more */
         bool is_near;                                 /* its announcements were heard in this run */
         bool is_certified;                            /* the ledger binds its name to its key */
-        bool is_key_told; /* that it has another key than a contact in its place was told */
+        bool is_borrower; /* a contact by another name: the one it calls itself is another's by
+                             the ledger, and does not mean it */
+        bool is_borrower_told;
+        usec_t taken_usec; /* when it was told that its name is another's now; 0: never */
+        bool is_key_told;  /* that it has another key than a contact in its place was told */
 };
 
 struct peers {
@@ -100,8 +104,9 @@ void peer_missed(struct peer *peer, const struct endpoint *at);
 
 /* The native peer that a classic one turned out to be, or NULL. */
 struct peer *peers_successor(const struct peers *p, const struct peer *peer);
-/* Is it a classic peer that stands behind a native one: its successor, or who is present under the
- * same name at the same address, and most likely is the same? */
+/* Does the name it calls itself not mean it: because the ledger has given that to another key, or
+ * because it is a classic peer that stands behind a native one, its successor, or who is present
+ * under the same name at the same address, and most likely is the same? */
 bool peers_is_hidden(const struct peers *p, const struct peer *peer);
 /* Is it, under the name it calls itself, not the one whom that name means? */
 bool peers_is_namesake(const struct peers *p, const struct peer *peer);

@@ -7,7 +7,7 @@
  *     register.c  records of our own: register, renew, revoke, approve; networks of our own
  *     certify.c   what the ledger says of the names that users bear
  */
-#include "base/ratelimit.h"
+#include "base/ratelimits.h"
 #include "core/ledger/ledger.h"
 #include "core/node/node.h"
 
@@ -34,12 +34,17 @@ struct registry {
         usec_t look_usec; /* when that is done anyway, for registrations end */
         struct banned banned[BANNED_MAX];
         size_t banned_next;
-        struct ratelimit ban_warnings;
+        struct ratelimit ban_warnings, dispute_warnings, borrower_warnings;
+        struct ratelimits meetings_at; /* of each address: what a member costs, and may do, begins
+                                          anew with each */
+        uint64_t turn;
+        size_t n_questions;           /* in this turn */
+        usec_t taken_usec;            /* when it was told that our name is another's; 0: never */
         char disputed[SENTENCE_SIZE]; /* a heavier chain that is not followed */
 };
 
 /* registry.c */
-int node_registry_init(struct node *n);
+int node_registry_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE]);
 void node_registry_done(struct node *n);
 int node_registry_advance(struct node *n, struct now now);
 usec_t node_registry_deadline(const struct node *n);
@@ -63,17 +68,18 @@ int node_registration_look(struct node *n, struct now now);
 /* certify.c */
 /* The name under which who calls himself @name is known here: that, or "#" and the beginning of his
  * id when the ledger has given it to another key. @contact: the name that is bound to him here, or
- * "", which the ledger never touches. */
+ * "": of a contact the ledger touches nothing. */
 const char *node_certified_name(const struct node *n, const char *id, const char *contact,
         const char *name, struct now now, char buffer[static NAME_SIZE_MAX + 1]);
-/* Does he bear such a name? */
+/* Is the name that he calls himself not his? */
 bool peer_is_nameless(const struct peer *peer);
 /* A session has proven who he is: what does the ledger say of it? Tells once that @name, which he
  * calls himself, is another's. */
 int node_certify(struct node *n, struct peer *peer, const char *name, struct now now);
 int node_certify_all(struct node *n, struct now now);
-/* The name is registered to this key from now on; if it is a contact's, a person hears it. */
-int node_certified(struct node *n, const struct ledger_effect *e);
+/* The name is registered to this key from now on; if it is a contact's or ours, a person hears it.
+ */
+int node_certified(struct node *n, const struct ledger_effect *e, struct now now);
 /* Who has @name by the ledger: its key, or NULL when nobody does, or no ledger is known. */
 bool node_name_holder(
         const struct node *n, const char *name, usec_t real_usec, struct ledger_name *ret);

@@ -19,14 +19,22 @@
 
 #define LOOK_USEC USEC_PER_HOUR
 #define BANNED_USEC USEC_PER_HOUR
+/* Questions that are answered in a turn: an answer is up to 60 kB, and all of a turn are in memory
+ * at once. An honest member has no more than five of them open. */
+#define TURN_QUESTIONS_MAX 256
+#define TURN_QUESTIONS_LINK_MAX 16
+#define LOADING_LINK_MAX 8 /* blocks that are read for one session */
+#define MEETING_SOURCES 512
+#define MEETINGS_MAX 32 /* of one address, in a minute */
 
-int node_registry_init(struct node *n)
+int node_registry_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE])
 {
         struct registry *g = &n->registry;
         struct genesis built_in;
 
         g->look_usec = USEC_INFINITY;
         g->ban_warnings = (struct ratelimit){ .interval_usec = USEC_PER_MINUTE, .burst = 5 };
+        g->dispute_warnings = g->borrower_warnings = g->ban_warnings;
         if (!n->options.ledger || !n->options.identity)
                 return 0;
         g->is_on = g->is_loading = true;
@@ -36,12 +44,14 @@ int node_registry_init(struct node *n)
         if (n->options.network)
                 (void)snprintf(g->fixed, sizeof g->fixed, "%s", n->options.network);
         n->options.network = NULL;
-        return 0;
+        return ratelimits_init(
+                &g->meetings_at, MEETING_SOURCES, USEC_PER_MINUTE, MEETINGS_MAX, key);
 }
 
 void node_registry_done(struct node *n)
 {
         n->registry.engine = ledger_free(n->registry.engine);
+        ratelimits_done(&n->registry.meetings_at);
 }
 
 /*
@@ -152,8 +162,12 @@ int node_registry_switch(struct node *n, const char *word)
         g->disputed[0] = 0;
         memset(g->banned, 0, sizeof g->banned);
         g->is_loading = true;
-        list_for_each (i, &n->links)
-                container_of(i, struct link, list)->is_member = false;
+        list_for_each (i, &n->links) {
+                struct link *link = container_of(i, struct link, list);
+
+                link->is_member = false;
+                link->n_loading = 0;
+        }
         r = node_registry_store(n);
         return r < 0 ? r
                      : agenda_add_effect(&n->agenda, &(struct effect){ .type = EFFECT_LOAD_CHAIN });
@@ -205,6 +219,23 @@ static int ask_for_genesis(struct node *n, struct link *link, struct now now)
         return say(n, link, &ask, sizeof ask, now);
 }
 
+/* The engine has so many places, and keys cost nothing: a fourth is for contacts. */
+static bool has_place_for(const struct node *n, const struct link *link)
+{
+        size_t count = 0, max = LEDGER_PEERS_MAX;
+
+        if (!link->peer || !peer_is_contact(link->peer))
+                max -= max / 4;
+        list_for_each (i, &n->links) {
+                const struct link *other = container_of(i, const struct link, list);
+
+                count += other->is_member &&
+                         memcmp(&other->position, &link->position, sizeof link->position) != 0;
+        }
+        return count < max;
+}
+
+/* Who is not taken now comes again with his next tip. */
 int node_registry_met(struct node *n, struct link *link, struct now now)
 {
         struct registry *g = &n->registry;
@@ -215,8 +246,12 @@ int node_registry_met(struct node *n, struct link *link, struct now now)
                 return 0;
         if (g->is_loading || g->is_fresh)
                 return 0; /* soon */
+        if (!ratelimits_allow(&g->meetings_at, &link->remote, now.mono_usec))
+                return 0;
         if (!g->engine)
                 return ask_for_genesis(n, link, now);
+        if (!has_place_for(n, link))
+                return 0;
         link->is_member = true;
         return ledger_connected(g->engine, &peer, &now);
 }
@@ -231,24 +266,27 @@ int node_registry_lost(struct node *n, const struct ring_id *position, struct no
 /* All with whom there is a session hear of the chain that was restored. */
 static int meet_all(struct node *n, struct now now)
 {
-        uint64_t numbers[64];
+        uint64_t *numbers;
         size_t count = 0;
+        int r = 0;
 
+        numbers = calloc(n->links_by_number.n + 1, sizeof *numbers);
+        if (!numbers)
+                return -ENOMEM;
         n->registry.is_fresh = false;
         list_for_each (i, &n->links) {
                 struct link *link = container_of(i, struct link, list);
 
-                if (link->session && link->is_proven && count < ELEMENTSOF(numbers))
+                if (link->session && link->is_proven)
                         numbers[count++] = link->number;
         }
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && r == 0; i++) {
                 struct link *link = node_link(n, numbers[i]);
-                int r = link ? node_registry_met(n, link, now) : 0;
 
-                if (r < 0)
-                        return r;
+                r = link ? node_registry_met(n, link, now) : 0;
         }
-        return 0;
+        free(numbers);
+        return r;
 }
 
 static int take_genesis(struct node *n, const struct gossip *m)
@@ -314,6 +352,21 @@ static int take_tip(struct node *n, struct link *link, const struct gossip *m, s
         return r < 0 || !link ? r : node_registry_lost(n, &link->position, now);
 }
 
+static bool is_flood(struct registry *g, struct link *link)
+{
+        if (link->ledger_turn != g->turn)
+                link->n_questions = 0;
+        link->ledger_turn = g->turn;
+        return link->n_questions++ >= TURN_QUESTIONS_LINK_MAX ||
+               g->n_questions++ >= TURN_QUESTIONS_MAX;
+}
+
+static bool is_question(const struct gossip *m)
+{
+        return m->kind == GOSSIP_GET_HEADERS || m->kind == GOSSIP_GET_BLOCK ||
+               m->kind == GOSSIP_GET_GENESIS;
+}
+
 int node_registry_receive(
         struct node *n, struct link *link, const void *data, size_t size, struct now now)
 {
@@ -322,9 +375,11 @@ int node_registry_receive(
         struct gossip m;
         int r = 0;
 
-        if (!g->is_on || is_banned(n, &peer, now))
+        if (!g->is_on || !link->is_proven || is_banned(n, &peer, now))
                 return 0;
         if (gossip_decode(data, size, &m) == 0) {
+                if (is_question(&m) && is_flood(g, link))
+                        return 0;
                 if (m.kind == GOSSIP_GENESIS)
                         return take_genesis(n, &m);
                 if (m.kind == GOSSIP_GET_GENESIS)
@@ -340,6 +395,10 @@ int node_registry_receive(
 int node_block_loaded(struct node *n, const struct ledger_peer *peer, const void *data, size_t size,
         struct now now)
 {
+        struct link *link = session_of(n, peer);
+
+        if (link && link->n_loading > 0)
+                link->n_loading--;
         if (!n->registry.engine || !data)
                 return 0;
         return ledger_loaded(n->registry.engine, peer, data, size, &now);
@@ -370,7 +429,7 @@ static int ban(struct node *n, const struct ledger_peer *peer, struct now now)
         return node_warn(n, "Ledger", "", sentence);
 }
 
-static int report(struct node *n, const struct ledger_effect *e)
+static int report(struct node *n, const struct ledger_effect *e, struct now now)
 {
         struct registry *g = &n->registry;
 
@@ -380,7 +439,10 @@ static int report(struct node *n, const struct ledger_effect *e)
                 "the one that is final here: the two parts of the network were apart for too long. "
                 "Neither is given up; decide which to keep, and have the others join anew.",
                 g->network, e->height, e->hash[0], e->hash[1], e->hash[2], e->hash[3]);
-        return node_warn(n, "Ledger", "", g->disputed);
+        /* Where blocks need no work, it costs nothing to say so. */
+        return ratelimit_allow(&g->dispute_warnings, now.mono_usec)
+                       ? node_warn(n, "Ledger", "", g->disputed)
+                       : 0;
 }
 
 static int store_block(struct node *n, const struct ledger_effect *e)
@@ -417,7 +479,11 @@ static int load_block(struct node *n, const struct ledger_effect *e)
 {
         struct effect out = { .type = EFFECT_LOAD_BLOCK,
                 .load_block = { .height = e->height, .peer = e->peer } };
+        struct link *link = session_of(n, &e->peer);
 
+        if (!link || link->n_loading >= LOADING_LINK_MAX)
+                return 0;
+        link->n_loading++;
         memcpy(out.load_block.network, ledger_genesis(n->registry.engine)->context.network,
                 HASH_SIZE);
         return agenda_add_effect(&n->agenda, &out);
@@ -438,9 +504,9 @@ static int take_effect(struct node *n, const struct ledger_effect *e, struct now
         case LEDGER_REORGANISE:
                 return drop_blocks(n, e);
         case LEDGER_CERTIFIED:
-                return node_certified(n, e);
+                return node_certified(n, e, now);
         case LEDGER_REPORT:
-                return report(n, e);
+                return report(n, e, now);
         case LEDGER_BAN:
                 return ban(n, &e->peer, now);
         }
@@ -462,6 +528,8 @@ int node_registry_end_turn(struct node *n, struct now now)
         struct registry *g = &n->registry;
         int r = 0;
 
+        g->turn++;
+        g->n_questions = 0;
         if (!g->is_on)
                 return 0;
         if (g->is_fresh)
