@@ -40,6 +40,35 @@ static void make_block(struct block *b, unsigned n)
         finish(b, genesis.bits);
 }
 
+/* Or whoever fills his blocks would have his names for nothing. */
+TEST(a_block_takes_the_work_of_all_its_records)
+{
+        static uint8_t data[BLOCK_SIZE_MAX];
+        static struct block b;
+        size_t bad;
+
+        ASSERT_EQ(block_work_bits(4, 1), 4);
+        ASSERT_EQ(block_work_bits(4, 2), 5);
+        ASSERT_EQ(block_work_bits(4, 3), 6);
+        ASSERT_EQ(block_work_bits(4, BLOCK_RECORDS_MAX), 10);
+        ASSERT_EQ(block_work_bits(0, BLOCK_RECORDS_MAX), 0);
+        for (unsigned n = 2; n < PEOPLE_MAX; n++) {
+                unsigned enough = block_work_bits(genesis.bits, n);
+                struct ledger *l = make();
+
+                make_block(&b, n);
+                ASSERT_TRUE(block_has_work(b.hash, enough));
+                do {
+                        b.header.nonce++;
+                        block_header_hash(&b.header, b.hash);
+                } while (!block_has_work(b.hash, enough - 1) || block_has_work(b.hash, enough));
+                ASSERT_EQ(ledger_check(l, data, block_encode(&b, data), &bad), LEDGER_INVALID);
+                make_block(&b, n);
+                ASSERT_OK(ledger_check(l, data, block_encode(&b, data), &bad));
+                ledger_free(l);
+        }
+}
+
 static void verify_all(struct ledger *l, const void *data, size_t size, size_t slice)
 {
         size_t first = 0, n;

@@ -57,11 +57,21 @@ bool block_has_work(const uint8_t hash[static HASH_SIZE], unsigned bits)
         return bits == 0 || *hash >> (8 - bits) == 0;
 }
 
+unsigned block_work_bits(unsigned bits, uint64_t n_records)
+{
+        if (bits == 0)
+                return 0;
+        for (uint64_t n = 1; n < n_records; n *= 2)
+                bits++;
+        return bits;
+}
+
 /* Counts up in the bytes of the header: writing them anew each time takes as long as hashing. */
 bool block_search(struct block *b, unsigned bits, unsigned n)
 {
         uint8_t data[BLOCK_HEADER_SIZE];
 
+        bits = block_work_bits(bits, b->n_records);
         block_header_encode(&b->header, data);
         for (; n > 0; n--) {
                 hash(&(struct blob){ data, sizeof data }, 1, b->hash);

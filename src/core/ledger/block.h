@@ -11,11 +11,11 @@
  * previous of block 1 and names the network. total counts the records of the chain up to and with
  * this block, so that headers alone tell how heavy a chain is.
  *
- * Work: the hash begins with at least so many zero bits. The number is fixed by the genesis and
- * never adjusted, since work is there to make a crowd of names cost something and not to pay
- * anybody; so a finer target would buy nothing. The weight of a chain is its number of blocks,
- * each of which cost the same. Where registrars sign, blocks need no work and weigh their records:
- * nobody makes a chain heavier by cutting it into smaller blocks.
+ * Work: the hash begins with at least so many zero bits as the genesis says for one record, and one
+ * more each time that the number of records doubles. So a name costs its work whoever makes the
+ * blocks and however he cuts them, and a crowd of names costs a crowd of work. The number is never
+ * adjusted, since work is there for that and not to pay anybody. The weight of a chain is its
+ * number of records. Where registrars sign, blocks need no work and weigh the same.
  *
  * Root: the tree of RFC 6962, section 2.1, over whole records, with their signatures; leaves are
  * hashed behind a zero byte, inner nodes behind a one, so neither passes for the other. Headers
@@ -49,6 +49,8 @@ void block_header_encode(const struct block_header *h, uint8_t ret[static BLOCK_
 /* False: not one. */
 bool block_header_decode(const uint8_t data[static BLOCK_HEADER_SIZE], struct block_header *ret);
 void block_header_hash(const struct block_header *h, uint8_t ret[static HASH_SIZE]);
+/* Zero bits that a block of so many records needs, where the genesis says @bits. */
+unsigned block_work_bits(unsigned bits, uint64_t n_records);
 /* Does the hash begin with so many zero bits? */
 bool block_has_work(const uint8_t hash[static HASH_SIZE], unsigned bits);
 /* Tries @n nonces, from that of the header on. True: one was found, and the hash is set. */

@@ -7,16 +7,11 @@ const struct link *chain_tip(const struct ledger *l)
         return &l->links[l->n_links - 1];
 }
 
-uint64_t chain_weight(const struct ledger *l, const struct block_header *h)
-{
-        return l->genesis.context.n_registrars > 0 ? h->total : h->height;
-}
-
 bool chain_is_better(
         const struct ledger *l, const struct block_header *h, const uint8_t hash[static HASH_SIZE])
 {
         const struct link *tip = chain_tip(l);
-        uint64_t theirs = chain_weight(l, h), ours = chain_weight(l, &tip->header);
+        uint64_t theirs = h->total, ours = tip->header.total;
 
         /* Nothing is as light as the genesis but the genesis. */
         return theirs > ours ||
@@ -59,7 +54,8 @@ bool chain_header_follows(const struct ledger *l, const struct link *previous, c
 
         return h->height == previous->header.height + 1 &&
                hash_equal(h->previous, previous->hash) && n > 0 && n <= BLOCK_RECORDS_MAX &&
-               h->time_usec > chain_median(times, n_times) && block_has_work(hash, l->genesis.bits);
+               h->time_usec > chain_median(times, n_times) &&
+               block_has_work(hash, block_work_bits(l->genesis.bits, n));
 }
 
 static int reserve_link(struct ledger *l)

@@ -190,7 +190,6 @@ void names_undo(struct names *n, const struct undo *u);
 
 /* chain.c */
 const struct link *chain_tip(const struct ledger *l);
-uint64_t chain_weight(const struct ledger *l, const struct block_header *h);
 /* Is a chain that ends with this heavier than ours? */
 bool chain_is_better(
         const struct ledger *l, const struct block_header *h, const uint8_t hash[static HASH_SIZE]);

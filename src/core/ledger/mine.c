@@ -8,6 +8,7 @@
  */
 #include "core/ledger/ledger-internal.h"
 
+#define MINED_RECORDS_MAX 8 /* in a block that takes work */
 #define TEMPLATE_USEC (10 * USEC_PER_SEC)
 
 void mine_forget(struct ledger *l)
@@ -32,16 +33,30 @@ bool ledger_is_mining(const struct ledger *l, const struct now *now)
         return false;
 }
 
+/* With work, a block takes as long as its records would one by one; so few, that they are there
+ * soon, and no more than make the most of the bits. */
+static size_t how_many(const struct ledger *l)
+{
+        size_t n = 1;
+
+        if (l->genesis.bits == 0)
+                return BLOCK_RECORDS_MAX;
+        while (2 * n <= MIN(l->n_pool - l->n_unapproved, (size_t)MINED_RECORDS_MAX))
+                n *= 2;
+        return n;
+}
+
 static void choose(struct ledger *l, struct block *b)
 {
         struct undo undo[BLOCK_RECORDS_MAX];
+        size_t n_max = how_many(l);
 
         b->n_records = 0;
         list_for_each (i, &l->pool) {
                 struct waiting *w = container_of(i, struct waiting, in_pool);
                 int r;
 
-                if (b->n_records == BLOCK_RECORDS_MAX)
+                if (b->n_records == n_max)
                         break;
                 if (!w->is_approved)
                         continue;

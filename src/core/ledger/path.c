@@ -198,8 +198,7 @@ static struct member *choose_giver(struct ledger *l)
                 if (!is_willing(l, m) || m->is_tip_done)
                         continue;
                 m->is_tip_done = !chain_is_better(l, &m->tip, m->tip_hash);
-                if (!m->is_tip_done &&
-                        (!best || chain_weight(l, &m->tip) > chain_weight(l, &best->tip)))
+                if (!m->is_tip_done && (!best || m->tip.total > best->tip.total))
                         best = m;
         }
         return best;

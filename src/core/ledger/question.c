@@ -149,9 +149,8 @@ void ledger_status(const struct ledger *l, struct ledger_status *ret)
                 .height = tip->header.height,
                 .final_height = l->final_height,
                 .n_records = tip->header.total,
-                .work = l->genesis.context.n_registrars > 0
-                                ? 0
-                                : (uint64_t)tip->header.height << l->genesis.bits,
+                .work = l->genesis.context.n_registrars > 0 ? 0
+                                                            : tip->header.total << l->genesis.bits,
                 .n_names = l->names.by_name.n,
                 .n_waiting = l->n_pool,
                 .n_unapproved = l->n_unapproved,
