@@ -411,6 +411,25 @@ TEST(without_a_session_nothing_is_heard)
         finish();
 }
 
+/* Nor is anything said in a session that was meant for the one before. */
+TEST(words_of_an_old_session_are_not_said)
+{
+        begin_taking(1000000);
+        say_chunk(&ada, 1, 0, CHUNK);
+        (void)done();
+        connect(&bob);
+        say_want(&bob, 9, 0, 10);
+        written(CHUNK);
+        disconnect(&ada);
+        ASSERT_STREQ(done(), "send end 5, store, progress");
+        finish();
+        begin_sending(1000000, WINDOW);
+        ASSERT_TRUE(send_one());
+        connect(&ada);
+        ASSERT_STREQ(done(), "send offer");
+        finish();
+}
+
 /* Ends that nobody confirms are not remembered without end. */
 TEST(ends_that_pile_up)
 {

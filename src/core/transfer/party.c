@@ -46,8 +46,23 @@ void transfer_party_release(struct transfers *t, struct transfer_party *p)
 
 /* Sessions */
 
-static void reset(struct transfer_party *p)
+/* What was to be said in a session that is no more. */
+static void forget_words(struct transfers *t, const struct transfer_party *p)
 {
+        list_for_each_safe (i, &t->effects) {
+                struct transfer_queued *q = container_of(i, struct transfer_queued, in_effects);
+
+                if ((q->effect.type != TRANSFER_SEND && q->effect.type != TRANSFER_READY) ||
+                        memcmp(&q->effect.peer, &p->peer, sizeof p->peer) != 0)
+                        continue;
+                list_remove(i);
+                free(q);
+        }
+}
+
+static void reset(struct transfers *t, struct transfer_party *p)
+{
+        forget_words(t, p);
         list_for_each (i, &p->transfers) {
                 struct transfer *x = container_of(i, struct transfer, in_party);
 
@@ -89,7 +104,7 @@ int transfer_connected(struct transfers *t, const struct transfer_peer *peer, co
         t->now = *now;
         if (!p)
                 return t->error;
-        reset(p);
+        reset(t, p);
         p->is_connected = true;
         list_for_each (i, &p->transfers)
                 greet(t, p, container_of(i, struct transfer, in_party));
@@ -104,7 +119,7 @@ int transfer_gone(struct transfers *t, const struct transfer_peer *peer, const s
         t->now = *now;
         if (!p)
                 return t->error;
-        reset(p);
+        reset(t, p);
         p->is_connected = false;
         transfer_party_release(t, p);
         return t->error;

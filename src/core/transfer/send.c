@@ -82,6 +82,7 @@ static bool may_want(struct transfer *x, const struct transfer_wire *m)
 void transfer_send_wanted(struct transfers *t, struct transfer *x, const struct transfer_wire *m)
 {
         struct transfer_party *p = x->party;
+        bool is_news;
 
         if (x->record.state == TRANSFER_OVER || x->record.state == TRANSFER_WHOLE)
                 return;
@@ -97,13 +98,15 @@ void transfer_send_wanted(struct transfers *t, struct transfer *x, const struct 
         }
         x->is_wanted = true;
         x->end = m->end;
+        is_news = m->have != x->record.done || x->record.state == TRANSFER_OFFERED;
         x->record.done = m->have;
         if (x->record.state == TRANSFER_OFFERED) {
                 transfer_set_state(t, x, TRANSFER_ACCEPTED);
                 transfer_touch(t, x);
                 (void)transfer_add_effect(t, TRANSFER_STORE, x, 0);
         }
-        (void)transfer_add_effect(t, TRANSFER_PROGRESS, x, 0);
+        if (is_news)
+                (void)transfer_add_effect(t, TRANSFER_PROGRESS, x, 0);
         transfer_send_ready(t, p);
 }
 
