@@ -187,11 +187,14 @@ static inline void crash(struct world *w, unsigned i)
         transfer_free(n->engine);
         n->n_questions = 0;
         n->life++;
-        /* Anything may stand where the disk was not sure. */
-        for (unsigned f = 0; f < w->n_files; f++)
-                if (w->files[f].from != i)
-                        memset(w->files[f].copy + n->on_disk[f], 0xee,
-                                w->files[f].size - n->on_disk[f]);
+        /* Some of what was not certain may be there; behind it anything may stand. */
+        for (unsigned f = 0; f < w->n_files; f++) {
+                if (w->files[f].from == i)
+                        continue;
+                if (roll(w, 2))
+                        n->on_disk[f] += roll(w, (unsigned)(n->in_spool[f] - n->on_disk[f]) + 1);
+                memset(w->files[f].copy + n->on_disk[f], 0xee, w->files[f].size - n->on_disk[f]);
+        }
         start(w, n);
 }
 

@@ -170,13 +170,47 @@ TEST(a_receiver_resumes)
         old = engine;
         begin();
         ASSERT_OK(transfer_restore(engine, &r, &now));
-        ASSERT_STREQ(done(), "store");
+        ASSERT_STREQ(done(), "");
         /* An answer for the life before is none for this one. */
         effects[TRANSFER_WRITE].ref.serial = 17;
         written(3 * CHUNK);
         connect(&ada);
         ASSERT_STREQ(done(), "send want 15360 76800");
         transfer_free(old);
+        finish();
+}
+
+/* A spool that knows by itself how much is on the disk may stand anywhere. */
+TEST(a_receiver_resumes_in_the_middle_of_a_chunk)
+{
+        struct transfer_record r = { .id = id_of(1),
+                .peer = ada,
+                .state = TRANSFER_ACCEPTED,
+                .size = 100000,
+                .done = 1000,
+                .name = "file",
+                .until_usec = UINT64_MAX };
+
+        begin();
+        ASSERT_OK(transfer_restore(engine, &r, &now));
+        connect(&ada);
+        ASSERT_STREQ(done(), "send want 1000 61440");
+        say_chunk(&ada, 1, 1000, CHUNK - 1000);
+        say_chunk(&ada, 1, CHUNK, CHUNK);
+        ASSERT_STREQ(done(), "write 1000 14360, write 15360 15360");
+        written(1001);
+        ASSERT_STREQ(done(), "store, progress");
+        finish();
+        /* And so may be asked the sender. */
+        begin_sending(100000, 0);
+        say_want(&ada, 1, 0, 0);
+        connect(&ada);
+        say_want(&ada, 1, 1000, 2 * CHUNK);
+        (void)done();
+        ASSERT_TRUE(send_one());
+        ASSERT_TRUE(send_one());
+        ASSERT_FALSE(send_one());
+        ASSERT_STREQ(done(), "send chunk 1000 14360, send chunk 15360 15360");
         finish();
 }
 

@@ -317,6 +317,14 @@ TEST(wanting_against_the_rules)
         assert_want_is_broken(CHUNK, WINDOW);             /* takes back */
         assert_want_is_broken(2 * CHUNK, WINDOW + CHUNK + 1);
         assert_want_is_broken(2 * CHUNK, 5 * CHUNK - 1);
+        /* Backwards. */
+        begin_sending(100000, 2 * CHUNK);
+        ASSERT_TRUE(send_one());
+        say_want(&ada, 1, CHUNK, 3 * CHUNK);
+        (void)done();
+        say_want(&ada, 1, 0, 3 * CHUNK);
+        ASSERT_STREQ(done(), BROKEN);
+        finish();
         /* Beyond the end of the file. */
         begin_sending(1000, 1000);
         say_want(&ada, 1, 0, CHUNK);

@@ -240,7 +240,8 @@ int transfer_restore(
                 (void)transfer_add_effect(t, TRANSFER_VERIFY, x, 0);
         else if (x->record.state == TRANSFER_OVER)
                 (void)transfer_add_effect(t, TRANSFER_DISCARD, x, 0);
-        else if (x->record.state == TRANSFER_ACCEPTED && !x->record.is_outgoing)
+        else if (x->record.state == TRANSFER_ACCEPTED && !x->record.is_outgoing &&
+                 x->record.done == x->record.size)
                 transfer_take_finish(t, x);
         return t->error;
 }

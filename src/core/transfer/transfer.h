@@ -186,7 +186,8 @@ DEFINE_CLEANUP(struct transfers *, transfer_free)
 int transfer_restore(
         struct transfers *t, const struct transfer_record *record, const struct now *now);
 
-/* A session with the peer was proven, and replaces the one before. */
+/* A session with the peer was proven, and replaces the one before: what was to be said in that is
+ * dropped, and all that matters is said anew. */
 int transfer_connected(
         struct transfers *t, const struct transfer_peer *peer, const struct now *now);
 int transfer_gone(struct transfers *t, const struct transfer_peer *peer, const struct now *now);

@@ -26,8 +26,8 @@ static bool read_chunk(struct reader *r, struct transfer_wire *m)
         m->offset = reader_u64(r);
         m->data_size = r->left;
         m->data = reader_bytes(r, r->left);
-        return m->data_size > 0 && m->data_size <= TRANSFER_CHUNK_MAX &&
-               m->offset <= TRANSFER_FILE_SIZE_MAX - m->data_size;
+        /* At most TRANSFER_CHUNK_MAX, as the whole message is bounded. */
+        return m->data_size > 0 && m->offset <= TRANSFER_FILE_SIZE_MAX - m->data_size;
 }
 
 static bool read_end(struct reader *r, struct transfer_wire *m)
