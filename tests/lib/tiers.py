@@ -377,7 +377,7 @@ class Run:
         if self.wanted("sim"):
             self.run_long_worlds(plain)
             self.run_long_rings(plain)
-            self.run_long_ledgers(plain)
+            self.run_long_engines(plain)
         if self.wanted("integration"):
             if plain:
                 self.run_programs("integration", {"P2PCHAT_BUILD": plain}, "integration-long", 1,
@@ -401,11 +401,12 @@ class Run:
 
     def run_long_worlds(self, directory):
         self.title("worlds")
-        for seeds, hours in ((2000, 2), (50, 24)):
-            ok = self.command(f"worlds-{hours}h", [
+        for seeds, hours, *more in ((2000, 2), (50, 24), (200, 2, "--ledger")):
+            ok = self.command(f"worlds-{hours}h{''.join(more)}", [
                 os.path.join(directory, "tests", "sim", "sim"), "--nodes", "5", "--faults", "all",
-                "--seed", "100000", "--seeds", str(seeds), "--hours", str(hours)])
-            self.results.add("sim-long", "ok" if ok else "not ok", f"worlds of {hours} hours")
+                "--seed", "100000", "--seeds", str(seeds), "--hours", str(hours), *more])
+            self.results.add("sim-long", "ok" if ok else "not ok",
+                             " ".join([f"worlds of {hours} hours", *more]))
 
     def run_long_rings(self, directory):
         self.title("rings")
@@ -417,14 +418,18 @@ class Run:
                 os.path.join(directory, "tests", "sim", program), *arguments])
             self.results.add("sim-long", "ok" if ok else "not ok", f"ring-{name}")
 
-    def run_long_ledgers(self, directory):
-        self.title("ledgers")
-        for name in ("agree", "hostile", "power", "halves", "registrars", "bench"):
-            seeds = "1" if name == "bench" else "5"
-            ok = self.command(f"ledger-{name}", [
-                os.path.join(directory, "tests", "sim", "ledger"), "--long", "--seeds", seeds,
+    def run_long_engines(self, directory):
+        self.title("engines")
+        programs = [("ledger", name, "1" if name == "bench" else "5") for name in
+                    ("agree", "conflict", "hostile", "power", "halves", "registrars", "promises",
+                     "bench")]
+        programs += [("group", name, "10") for name in
+                     ("agree", "people", "gone", "backup", "fork", "hostile", "flood")]
+        for program, name, seeds in programs:
+            ok = self.command(f"{program}-{name}", [
+                os.path.join(directory, "tests", "sim", program), "--long", "--seeds", seeds,
                 name])
-            self.results.add("sim-long", "ok" if ok else "not ok", f"ledger-{name}")
+            self.results.add("sim-long", "ok" if ok else "not ok", f"{program}-{name}")
 
     def run_long_fuzz(self):
         if shutil.which("clang") is None:
