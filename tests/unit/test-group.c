@@ -390,7 +390,7 @@ static size_t sample_gossip(unsigned i)
                 return group_gossip_tip(&m, data);
         if (i == 1)
                 return group_gossip_get(&m, data);
-        size = group_gossip_have(&m.group, true, data);
+        size = group_gossip_have(&m.group, GROUP_HAVE_ANSWER, data);
         for (unsigned k = 0; k < i - 2; k++) {
                 lane.stream++;
                 size = group_gossip_have_lane(data, size, &lane, 70 + k);
@@ -412,7 +412,7 @@ TEST(gossip_comes_back_and_has_one_size)
         ASSERT_EQ(m.number, 9);
         ASSERT_EQ(m.lane.stream, 5);
         ASSERT_OK(group_gossip_decode(data, sample_gossip(4), &m));
-        ASSERT_TRUE(m.is_answer);
+        ASSERT_EQ(m.flags, GROUP_HAVE_ANSWER);
         ASSERT_EQ(m.n, 2);
         ASSERT_TRUE(group_gossip_lane(&m, 1, &lane, &number));
         ASSERT_EQ(lane.stream, 7);
@@ -447,7 +447,12 @@ TEST(gossip_is_no_nonsense)
         data[size - 1] = GROUP_GOSSIP_GET_MAX + 1;
         ASSERT_EQ(group_gossip_decode(data, size, &m), GROUP_GOSSIP_MALFORMED);
         size = sample_gossip(2);
-        data[1 + GROUP_ID_SIZE] = 2;
+        data[1 + GROUP_ID_SIZE] = GROUP_HAVE_SAME;
+        ASSERT_OK(group_gossip_decode(data, size, &m));
+        data[1 + GROUP_ID_SIZE] = GROUP_HAVE_SAME + 1;
+        ASSERT_EQ(group_gossip_decode(data, size, &m), GROUP_GOSSIP_MALFORMED);
+        size = sample_gossip(3);
+        data[1 + GROUP_ID_SIZE] = GROUP_HAVE_SAME;
         ASSERT_EQ(group_gossip_decode(data, size, &m), GROUP_GOSSIP_MALFORMED);
         size = sample_gossip(2 + GROUP_GOSSIP_LANES_MAX);
         ASSERT_TRUE(group_gossip_is_full(data));

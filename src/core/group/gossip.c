@@ -5,7 +5,6 @@
 
 #define LANE_SIZE (PUBLIC_KEY_SIZE + 8 + 4)
 #define FLAGS_AT (1 + GROUP_ID_SIZE)
-#define FLAG_ANSWER 1
 
 static void read_lane(struct reader *r, struct group_lane_id *ret)
 {
@@ -37,9 +36,10 @@ static bool read_have(struct reader *r, struct group_gossip *m)
 
         group_read_into(r, m->group.bytes, sizeof m->group.bytes);
         flags = reader_u8(r);
-        m->is_answer = flags == FLAG_ANSWER;
+        m->flags = flags;
         m->n = reader_u16(r);
-        if (flags > FLAG_ANSWER || m->n > GROUP_GOSSIP_LANES_MAX)
+        if (flags > GROUP_HAVE_SAME || m->n > GROUP_GOSSIP_LANES_MAX ||
+                (flags == GROUP_HAVE_SAME && m->n > 0))
                 return false;
         m->size = m->n * (LANE_SIZE + 8);
         m->data = reader_bytes(r, m->size);
@@ -126,14 +126,14 @@ size_t group_gossip_get(const struct group_gossip *m, uint8_t ret[static GROUP_G
         return w.size;
 }
 
-size_t group_gossip_have(
-        const struct group_id *group, bool is_answer, uint8_t ret[static GROUP_GOSSIP_SIZE_MAX])
+size_t group_gossip_have(const struct group_id *group, enum group_have_flags flags,
+        uint8_t ret[static GROUP_GOSSIP_SIZE_MAX])
 {
         struct writer w = writer_make(ret, GROUP_GOSSIP_SIZE_MAX);
 
         writer_u8(&w, GROUP_GOSSIP_HAVE);
         writer_bytes(&w, group->bytes, sizeof group->bytes);
-        writer_u8(&w, is_answer ? FLAG_ANSWER : 0);
+        writer_u8(&w, (uint8_t)flags);
         writer_u16(&w, 0);
         return w.size;
 }

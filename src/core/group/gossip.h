@@ -13,8 +13,8 @@
  *                 many (1)
  *     MESSAGE     a message (message.h)
  *
- * each behind a byte that tells its kind. Unknown kinds are skipped. The only flag, 1, tells that
- * this is the last of an answer to TIP; all other bits are zero.
+ * each behind a byte that tells its kind. Unknown kinds are skipped. Flags of HAVE are one of enum
+ * group_have_flags.
  */
 #include "core/group/message.h"
 
@@ -33,18 +33,24 @@ enum group_gossip_kind {
         GROUP_GOSSIP_MESSAGE = 7,
 };
 
+enum group_have_flags {
+        GROUP_HAVE_NEWS = 0,   /* or an answer that goes on */
+        GROUP_HAVE_ANSWER = 1, /* the last of an answer to TIP: that is all */
+        GROUP_HAVE_SAME = 2,   /* an answer: the same as yours; no lanes follow */
+};
+
 struct group_gossip {
         enum group_gossip_kind kind;
         struct group_id group;   /* TIP, HAVE, GET */
         uint32_t version;        /* TIP */
         uint8_t hash[HASH_SIZE]; /* TIP */
         uint8_t nonce[GROUP_DIGEST_NONCE_SIZE];
-        uint64_t digest;           /* TIP: of all lanes that both have a right to, see lane.c */
-        bool is_answer;            /* HAVE */
-        struct group_lane_id lane; /* GET */
-        uint64_t number;           /* GET: the first */
-        size_t n;                  /* HAVE: lanes; GET: messages */
-        const uint8_t *data;       /* HAVE: the lanes; others: what is carried; in the message */
+        uint64_t digest;             /* TIP: of all lanes that both have a right to, see lane.c */
+        enum group_have_flags flags; /* HAVE */
+        struct group_lane_id lane;   /* GET */
+        uint64_t number;             /* GET: the first */
+        size_t n;                    /* HAVE: lanes; GET: messages */
+        const uint8_t *data;         /* HAVE: the lanes; others: what is carried; in the message */
         size_t size;
 };
 
@@ -63,10 +69,16 @@ bool group_gossip_lane(
 size_t group_gossip_tip(const struct group_gossip *m, uint8_t ret[static GROUP_GOSSIP_SIZE_MAX]);
 size_t group_gossip_get(const struct group_gossip *m, uint8_t ret[static GROUP_GOSSIP_SIZE_MAX]);
 /* HAVE, lane by lane: begin, then add as long as there is room. */
-size_t group_gossip_have(
-        const struct group_id *group, bool is_answer, uint8_t ret[static GROUP_GOSSIP_SIZE_MAX]);
+size_t group_gossip_have(const struct group_id *group, enum group_have_flags flags,
+        uint8_t ret[static GROUP_GOSSIP_SIZE_MAX]);
 size_t group_gossip_have_lane(uint8_t message[static GROUP_GOSSIP_SIZE_MAX], size_t size,
         const struct group_lane_id *lane, uint64_t number);
+/* Once it is known whether more follows. */
+static inline void group_gossip_set_flags(
+        uint8_t message[static GROUP_GOSSIP_SIZE_MAX], enum group_have_flags flags)
+{
+        message[1 + GROUP_ID_SIZE] = (uint8_t)flags;
+}
 static inline bool group_gossip_is_full(const uint8_t message[static GROUP_GOSSIP_SIZE_MAX])
 {
         return (message[1 + GROUP_ID_SIZE + 1] << 8 | message[1 + GROUP_ID_SIZE + 2]) >=
