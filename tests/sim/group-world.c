@@ -236,6 +236,10 @@ static void check_sent(struct group_world *w, const struct group_node *n, unsign
         if (!g || g->state != GROUP_MEMBER ||
                 group_membership_decode(g->data, g->size, &membership) != 0)
                 abort();
+        for (size_t i = 0; i < n->disk.n_leaves; i++)
+                if (group_id_equal(&n->disk.leaves[i].group, &m.group) &&
+                        group_key_equal(&n->disk.leaves[i].key, &w->nodes[to].key))
+                        fail(w, "a message goes to somebody who said that he leaves");
         if (!group_membership_member(membership, &w->nodes[to].key))
                 fail(w, "a message goes to somebody who is no member");
         if (!group_membership_had(membership, &w->nodes[to].key, m.lane.version))

@@ -461,7 +461,7 @@ static void run_flood(void)
         CHECK(group_world_create(&world, 0, 4, &id) == 0, "no group");
         group_world_run(&world, 5 * USEC_PER_SEC);
         world.nodes[FLOODER].manner = GROUP_FLOODER;
-        for (unsigned n = 0; n < 13; n++) {
+        for (unsigned n = 0; n < 11; n++) {
                 act(FLOODER, &id, 0, 0);
                 if (n % 4 == 0 && group_world_say(&world, n % 3, &id) == 0)
                         n_own++;
@@ -479,7 +479,7 @@ static void run_flood(void)
 /* A newcomer, and one who was away for long, catch up. */
 static void run_catch_up(void)
 {
-        unsigned n_messages = is_long ? 5000 : 500;
+        unsigned n_messages = is_long ? 5000 : 300;
         struct group_id id;
         usec_t took_usec;
 

@@ -557,6 +557,53 @@ TEST(a_group_goes_on_without_its_creator)
         group_engine_free(other);
 }
 
+/* Its memory is older than its group: it gets it back from its members. */
+TEST(a_creator_may_have_forgotten_its_group)
+{
+        struct group_engine *e = make_engine(0, 0);
+        struct group_membership *m = version_of_group(4, 0x7, NULL);
+        struct group_key key = key_of(3);
+
+        meet(e, 1);
+        say_membership(e, 1, m);
+        ASSERT_EQ(seen.n_of[GROUP_INVITATION], 1);
+        ASSERT_OK(group_accept(e, &m->id, &now));
+        ASSERT_OK(group_invite(e, &m->id, &key, 1, &now));
+        ASSERT_EQ(info_of(e, &m->id).version, 5);
+        group_engine_free(e);
+        free(m);
+}
+
+/* What a departed says is answered so often and no more. */
+TEST(farewells_are_bounded)
+{
+        struct group_leave l = { .joined = 1 };
+        uint8_t data[GROUP_LEAVE_SIZE_MAX];
+        struct group_membership *m, *three = version_three();
+        struct group_engine *e = make_member(&m);
+        unsigned n = 0;
+        size_t size;
+
+        say_membership(e, 0, three);
+        l.group = m->id;
+        ASSERT_OK(group_leave_sign(&l, &people[2]));
+        size = group_leave_encode(&l, data);
+        for (unsigned i = 0; i < 2 * GROUP_SIGNATURES_BURST; i++) {
+                if (i % 3 == 0)
+                        say_record(e, 2, GROUP_GOSSIP_LEAVE, data, size);
+                else if (i % 3 == 1)
+                        say_tip(e, 2, m, 1);
+                else
+                        say_membership(e, 2, m);
+                n += seen.n_sent[GROUP_GOSSIP_FAREWELL];
+                ASSERT_EQ(seen.n_frames, seen.n_sent[GROUP_GOSSIP_FAREWELL]);
+        }
+        ASSERT_EQ(n, GROUP_SIGNATURES_BURST);
+        group_engine_free(e);
+        free(m);
+        free(three);
+}
+
 TEST(a_farewell_ends_it_only_for_whom_it_is_about)
 {
         uint8_t data[GROUP_FAREWELL_SIZE_MAX];

@@ -145,7 +145,8 @@ void group_received_leave(
         if (!g || g->state != GROUP_MEMBER || group_key_equal(&l.key, &e->self))
                 return;
         member = group_membership_member(g->membership, &l.key);
-        if (!member && group_key_equal(&l.key, &p->key))
+        if (!member && group_key_equal(&l.key, &p->key) &&
+                ratelimit_allow(&p->signatures, e->now.mono_usec))
                 group_tell_farewell(e, g, &p->key);
         if (!member || member->joined != l.joined || group_find_wish(g, &l.key) ||
                 !group_find_meeting(g, p) || !ratelimit_allow(&p->signatures, e->now.mono_usec))
