@@ -68,6 +68,8 @@ static void tear(unsigned n_sides)
 
 static void heal(void)
 {
+        for (unsigned i = 0; i < world.n_nodes; i++)
+                world.nodes[i].crash = CRASH_NOT;
         tear(1);
         for (unsigned i = 0; i < world.n_nodes; i++)
                 if (!world.nodes[i].is_alive)

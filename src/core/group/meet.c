@@ -354,6 +354,8 @@ void group_received_have(
         group_pump(e, m);
         if (h->flags == GROUP_HAVE_NEWS)
                 return;
+        /* It answers those only who have its membership. */
+        *heard(m) = *heard(m) || m->awaited_usec != 0;
         if (h->flags == GROUP_HAVE_SAME)
                 report_all_held(e, m);
         else if (m->awaited_usec != 0)
