@@ -581,6 +581,16 @@ bool group_world_is_member(const struct group_world *w, unsigned i, const struct
                group_find(w->nodes[i].engine, id, &info) && info.state == GROUP_MEMBER;
 }
 
+size_t group_world_stored(const struct group_world *w, unsigned i, unsigned author)
+{
+        const struct group_disk *d = &w->nodes[i].disk;
+        size_t n = 0;
+
+        for (size_t k = 0; k < d->n_messages; k++)
+                n += group_key_equal(&d->messages[k].lane.author, &w->nodes[author].key);
+        return n;
+}
+
 uint64_t group_world_count(const struct group_world *w, unsigned i, const struct group_id *id)
 {
         static struct group_lane_info lanes[LANES_MAX];

@@ -26,6 +26,7 @@ enum group_manner {
         GROUP_FLOODER,  /* begins streams without end */
         GROUP_PROMISER, /* says that it has what is not there, and gives nothing */
         GROUP_SMUGGLER, /* passes on what a removed member wrote afterwards */
+        GROUP_GREEDY,   /* asks for what it has no right to */
 };
 
 struct stored_message {
@@ -88,8 +89,8 @@ struct group_world {
         size_t n_nodes;
         struct event_heap heap;
         uint64_t n_messages, n_bytes;
-        unsigned n_banned[GROUP_SMUGGLER + 1]; /* by the honest */
-        const char *wrong;                     /* the first thing that must not be */
+        unsigned n_banned[GROUP_GREEDY + 1]; /* by the honest */
+        const char *wrong;                   /* the first thing that must not be */
 };
 
 void group_world_open(struct group_world *w, uint64_t seed, size_t n_nodes);
@@ -123,6 +124,7 @@ int group_world_say(struct group_world *w, unsigned i, const struct group_id *id
 const char *group_world_difference(const struct group_world *w, const struct group_id *id);
 /* Until there is none. How long it took, or USEC_INFINITY. */
 usec_t group_world_settle(struct group_world *w, const struct group_id *id, usec_t usec_max);
-/* Messages that count for @i. */
+/* Messages of @author that @i has stored, and that count for @i. */
+size_t group_world_stored(const struct group_world *w, unsigned i, unsigned author);
 uint64_t group_world_count(const struct group_world *w, unsigned i, const struct group_id *id);
 bool group_world_is_member(const struct group_world *w, unsigned i, const struct group_id *id);

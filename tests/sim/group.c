@@ -96,7 +96,7 @@ static void happen(const struct group_id *id, bool with_people)
         unsigned i = any((unsigned)world.n_nodes);
         bool is_member = group_world_is_member(&world, i, id);
 
-        switch (any(with_people ? 24 : 20)) {
+        switch (any(with_people ? 26 : 20)) {
         case 0:
                 tear(2 + any(2));
                 break;
@@ -126,6 +126,8 @@ static void happen(const struct group_id *id, bool with_people)
                         (void)group_world_remove(&world, 0, id, i);
                 break;
         case 23:
+        case 24:
+        case 25:
                 if (i > 0 && is_member)
                         (void)group_world_leave(&world, i, id);
                 break;
@@ -364,6 +366,22 @@ static void post_promises(unsigned i, const struct group_id *id)
         post_to_all(i, data, size);
 }
 
+/* All that an honest member has stored, whether @i has a right to it or not. */
+static void post_requests(unsigned i)
+{
+        static uint8_t data[GROUP_FRAME_SIZE_MAX];
+        const struct group_disk *d = &world.nodes[0].disk;
+
+        for (size_t k = 0; k < d->n_messages; k++) {
+                struct group_gossip get = { .group = d->messages[k].group,
+                        .lane = d->messages[k].lane,
+                        .number = d->messages[k].number,
+                        .n = 1 };
+
+                post_to_all(i, data, group_gossip_get(&get, data));
+        }
+}
+
 static void post_forged_membership(unsigned i, const struct group_id *id)
 {
         static uint8_t data[GROUP_FRAME_SIZE_MAX];
@@ -405,34 +423,64 @@ static void act(unsigned i, const struct group_id *id, unsigned removed, uint32_
                 post_message(i, removed, id, version, true);
                 post_message(i, removed, id, version_of(i, id), true);
                 break;
+        case GROUP_GREEDY:
+                post_requests(i);
+                break;
         }
+}
+
+enum { MEMBERS = 20, NEWCOMER = 18, REMOVED = 19 };
+
+static void be_hostile(void)
+{
+        for (unsigned i = 0; i < 2; i++) {
+                world.nodes[11 + i].manner = GROUP_FORGER;
+                world.nodes[13 + i].manner = GROUP_PROMISER;
+                world.nodes[15 + i].manner = GROUP_SMUGGLER;
+        }
+        world.nodes[NEWCOMER].manner = world.nodes[REMOVED].manner = GROUP_GREEDY;
+}
+
+static void check_hostile(void)
+{
+        unsigned n_loads = 0;
+
+        for (unsigned i = 0; i <= 10; i++) {
+                n_loads += world.nodes[i].n_loads;
+                CHECK(group_world_stored(&world, i, REMOVED) == 1, "%zu messages of the removed",
+                        group_world_stored(&world, i, REMOVED));
+        }
+        CHECK(n_loads > 0, "nothing was asked for");
+        CHECK(world.n_banned[GROUP_FORGER] > 0, "forgers were not banned");
+        CHECK(world.n_banned[GROUP_PROMISER] + world.n_banned[GROUP_SMUGGLER] +
+                                world.n_banned[GROUP_GREEDY] ==
+                        0,
+                "somebody is banned for what honest members may do");
 }
 
 static void run_hostile(void)
 {
-        enum { MEMBERS = 20, REMOVED = 19 };
+        unsigned n_rounds = is_long ? 100 : 12;
         struct group_id id;
         uint32_t version;
         uint64_t n_before;
         usec_t took_usec = 0;
 
         open_world(MEMBERS);
-        CHECK(group_world_create(&world, 0, MEMBERS, &id) == 0, "no group");
+        CHECK(group_world_create(&world, 0, NEWCOMER, &id) == 0, "no group");
+        (void)group_world_invite(&world, 0, &id, REMOVED);
         group_world_run(&world, 10 * USEC_PER_SEC);
         version = version_of(0, &id);
         for (unsigned i = 0; i < MEMBERS; i++)
                 (void)group_world_say(&world, i, &id);
         settle(&id);
         CHECK(group_world_remove(&world, 0, &id, REMOVED) == 0, "not removed");
+        CHECK(group_world_invite(&world, 0, &id, NEWCOMER) == 0, "not invited");
         group_world_run(&world, 10 * USEC_PER_SEC);
         n_before = group_world_count(&world, 0, &id);
-        for (unsigned i = 0; i < 2; i++) {
-                world.nodes[11 + i].manner = GROUP_FORGER;
-                world.nodes[13 + i].manner = GROUP_PROMISER;
-                world.nodes[15 + i].manner = GROUP_SMUGGLER;
-        }
-        for (unsigned n = 0; n < (is_long ? 100 : 12); n++) {
-                for (unsigned i = 11; i < 17; i++)
+        be_hostile();
+        for (unsigned n = 0; n < n_rounds; n++) {
+                for (unsigned i = 11; i < MEMBERS; i++)
                         act(i, &id, REMOVED, version);
                 (void)group_world_say(&world, any(11), &id);
                 if (n % 4 == 1)
@@ -441,12 +489,10 @@ static void run_hostile(void)
                 tear(1);
                 took_usec = MAX(took_usec, settle(&id));
         }
-        CHECK(world.n_banned[GROUP_FORGER] > 0, "forgers were not banned");
-        CHECK(world.n_banned[GROUP_PROMISER] + world.n_banned[GROUP_SMUGGLER] == 0,
-                "somebody is banned for what honest members may do");
-        CHECK(group_world_count(&world, 0, &id) == n_before + (is_long ? 100 : 12),
+        check_hostile();
+        CHECK(group_world_count(&world, 0, &id) == n_before + n_rounds,
                 "%" PRIu64 " messages instead of %" PRIu64, group_world_count(&world, 0, &id),
-                n_before + (is_long ? 100 : 12));
+                n_before + n_rounds);
         printf("hostile: %u bans of forgers, one again after %.0f s\n",
                 world.n_banned[GROUP_FORGER], seconds(took_usec));
         close_world();
