@@ -6,7 +6,7 @@
 static uint8_t data[3 * GROUP_GOSSIP_SIZE_MAX], again[GROUP_GOSSIP_SIZE_MAX];
 
 /* Each kind of record: writes a good one; 0 or a fault for decoding, encoding again what was
- * decoded into @again; then whether it is genuine. */
+ * decoded into @again; then, if that is wanted, whether it is genuine. */
 struct kind {
         const char *name;
         size_t (*make)(void);
@@ -30,8 +30,8 @@ static int decode_membership(const void *bytes, size_t size, size_t *ret_again, 
         if (r != 0)
                 return r;
         *ret_again = group_membership_encode(m, again);
-        *ret_verified = group_membership_verify(m);
-        /* Another creator or nonce is another group, and may as well be genuine. */
+        if (ret_verified)
+                *ret_verified = group_membership_verify(m);
         free(m);
         return 0;
 }
@@ -55,7 +55,8 @@ static int decode_leave(const void *bytes, size_t size, size_t *ret_again, int *
         if (r != 0)
                 return r;
         *ret_again = group_leave_encode(&l, again);
-        *ret_verified = group_leave_verify(&l);
+        if (ret_verified)
+                *ret_verified = group_leave_verify(&l);
         return 0;
 }
 
@@ -79,7 +80,8 @@ static int decode_farewell(const void *bytes, size_t size, size_t *ret_again, in
         ASSERT_EQ(f.size + SIGNATURE_SIZE, size);
         memcpy(again, bytes, size); /* its cuts are not kept */
         *ret_again = size;
-        *ret_verified = group_farewell_verify(&f, &creator);
+        if (ret_verified)
+                *ret_verified = group_farewell_verify(&f, &creator);
         return 0;
 }
 
@@ -105,7 +107,8 @@ static int decode_message(const void *bytes, size_t size, size_t *ret_again, int
         if (r != 0)
                 return r;
         *ret_again = group_message_encode(&m, again);
-        *ret_verified = group_message_verify(&m);
+        if (ret_verified)
+                *ret_verified = group_message_verify(&m);
         return 0;
 }
 
@@ -129,16 +132,20 @@ TEST(what_is_written_comes_back)
         }
 }
 
-/* Whatever decodes encodes to itself, and is genuine only if nothing was changed. */
+/* Whatever decodes encodes to itself, and is genuine only if nothing was changed. Verifying takes a
+ * millisecond: of what is signed one bit of each byte, of signatures all. */
 TEST(altered_ones_are_refused)
 {
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 size_t size = kinds[i].make(), size_again;
-                int verified;
 
                 for (size_t k = 0; k < 8 * size; k++) {
+                        bool is_tried = k % 8 == k / 8 % 8 || k / 8 >= size - SIGNATURE_SIZE;
+                        int verified = 1;
+
                         data[k / 8] ^= 1 << k % 8;
-                        if (kinds[i].decode(data, size, &size_again, &verified) == 0) {
+                        if (kinds[i].decode(data, size, &size_again, is_tried ? &verified : NULL) ==
+                                0) {
                                 ASSERT_EQ(size_again, size);
                                 ASSERT_MEMEQ(again, data, size);
                                 ASSERT_GT(verified, 0);
