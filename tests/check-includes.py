@@ -28,6 +28,7 @@ RULES = {
     "src/core/legacy": (["base", "core/crypto", "core/discovery"], PURE, ["json-c/json.h", "zlib.h"]),
     "src/core/chord": (["base", "core/crypto"], PURE, []),
     "src/core/ledger": (["base", "core/crypto"], PURE, []),
+    "src/core/group": (["base", "core/crypto"], PURE, []),
     "src/core/transfer": (["base", "core/crypto"], PURE, []),
     "src/core/node": (["base", "core"], PURE, []),
     "src/os": (["base"], ANY, ["systemd/sd-daemon.h", "systemd/sd-event.h"]),
