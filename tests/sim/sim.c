@@ -133,7 +133,8 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
         if (random_new_seeded(a->options.seed ^ UINT64_C(0x5eed), &r.random) < 0)
                 abort();
         r.faults = choose_faults(&r, parse_faults(a->list));
-        /* A block of a clock that was far ahead is taken when that time has come: tests/sim/ledger. */
+        /* A block of a clock that was far ahead is taken when that time has come: tests/sim/ledger.
+         */
         if (a->has_ledger)
                 r.faults &= ~(unsigned)STRIKE_CLOCK;
         set_weather(&r, &w->weather);

@@ -143,8 +143,7 @@ static inline int run_sql(struct store *s, const char *sql)
 
 static inline struct change setting(const char *network, size_t n_waiting)
 {
-        struct change c = { .type = CHANGE_LEDGER,
-                .ledger = { .n_waiting = n_waiting } };
+        struct change c = { .type = CHANGE_LEDGER, .ledger = { .n_waiting = n_waiting } };
 
         (void)snprintf(c.ledger.network, sizeof c.ledger.network, "%s", network);
         for (size_t i = 0; i < n_waiting; i++)

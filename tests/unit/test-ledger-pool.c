@@ -161,25 +161,36 @@ TEST(the_pool_is_bounded_for_each_peer_and_in_all)
         ledger_free(l);
 }
 
-TEST(blocks_hold_sixty_four)
+/* Of 65 people who wait. */
+static void assert_blocks(const struct genesis *g, uint32_t n_blocks)
 {
-        struct ledger *l = make();
-        struct identity many[BLOCK_RECORDS_MAX + 1];
+        struct ledger *l = make_for(g);
 
-        for (unsigned i = 0; i < ELEMENTSOF(many); i++) {
+        for (unsigned i = 0; i < BLOCK_RECORDS_MAX + 1; i++) {
                 struct certificate c = { .kind = CERTIFICATE_REGISTER, .time_usec = now.real_usec };
                 uint8_t seed[IDENTITY_SEED_SIZE] = { (uint8_t)i };
+                struct identity person;
 
-                ASSERT_OK(identity_init(&many[i], seed));
+                ASSERT_OK(identity_init(&person, seed));
                 (void)snprintf(c.name, sizeof c.name, "name-%u", i);
-                ASSERT_OK(certificate_sign(&c, &many[i], &genesis.context));
+                ASSERT_OK(certificate_sign(&c, &person, &g->context));
                 ASSERT_OK(ledger_submit(l, &c, &now));
-                identity_done(&many[i]);
+                identity_done(&person);
         }
         mine(l);
-        ASSERT_EQ(height_of(l), 2);
+        ASSERT_EQ(height_of(l), n_blocks);
         ASSERT_EQ(status_of(l).n_records, 65);
         ledger_free(l);
+}
+
+TEST(blocks_hold_eight_with_work_and_sixty_four_without)
+{
+        struct genesis free_one = { .name = "for-nothing" };
+        uint8_t data[GENESIS_SIZE_MAX];
+
+        (void)genesis_encode(&free_one, data);
+        assert_blocks(&genesis, 9);
+        assert_blocks(&free_one, 2);
 }
 
 TEST(where_registrars_sign_nothing_else_gets_in)
