@@ -14,7 +14,7 @@ from terminal import Terminal  # noqa: E402
 
 
 def start(address, name):
-    return Daemon(Bus(), address, name=name)
+    return Daemon(Bus(), address, name=name, config=NO_RING)
 
 
 def ece_and_bob():
