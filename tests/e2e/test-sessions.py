@@ -76,7 +76,8 @@ def nothing_is_in_clear():
     text = "the quick brown fox says merhaba"
     with Capture(ece.network.namespace, ece.port) as capture:
         # The two met before, for the ring: the capture shall hold a session from its first byte.
-        ece.call("EndSession", "s", "bob")
+        deliver(ece, "bob", f"{text} before")
+        ece.run("p2pchat", "disconnect", "bob", check=False)
         for i in range(20):
             deliver(ece, "bob", f"{text} {i}")
             deliver(bob, "ece", f"{text} back {i}")
