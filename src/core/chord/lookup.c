@@ -168,8 +168,10 @@ static void seed_one(
 static void remember(struct chord *c, const struct chord_peer *peer)
 {
         for (size_t i = 0; i < CHORD_SHORTCUTS_MAX; i++)
-                if (ring_id_equal(&c->shortcuts[i].id, &peer->id))
+                if (ring_id_equal(&c->shortcuts[i].id, &peer->id)) {
+                        c->shortcuts[i] = *peer; /* it may have moved */
                         return;
+                }
         c->shortcuts[c->shortcut_next++ % CHORD_SHORTCUTS_MAX] = *peer;
 }
 

@@ -203,6 +203,9 @@ size_t ledger_list(const struct ledger *l, const char *after, usec_t real_usec,
 /* Registrations that wait for a registrar; how many. */
 size_t ledger_unapproved(const struct ledger *l, struct certificate *ret, size_t n_max);
 void ledger_status(const struct ledger *l, struct ledger_status *ret);
+/* The message that tells our last block: for who is no member of ours, and has to hear that. Its
+ * size. */
+size_t ledger_write_tip(const struct ledger *l, uint8_t ret[static LEDGER_MESSAGE_SIZE_MAX]);
 /* False: there is none of that height. */
 bool ledger_header(const struct ledger *l, uint32_t height, struct block_header *ret,
         uint8_t ret_hash[static HASH_SIZE]);

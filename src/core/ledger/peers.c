@@ -11,17 +11,17 @@ struct member *peers_find(struct ledger *l, const struct ledger_peer *peer)
         return NULL;
 }
 
-static size_t write_tip(struct ledger *l)
+size_t ledger_write_tip(const struct ledger *l, uint8_t ret[static LEDGER_MESSAGE_SIZE_MAX])
 {
         const struct block_header *h = l->n_links > 1 ? &chain_tip(l)->header : NULL;
 
-        return gossip_tip(l->genesis.context.network, h, l->message);
+        return gossip_tip(l->genesis.context.network, h, ret);
 }
 
 void peers_tell_tip(struct ledger *l)
 {
         for (size_t i = 0; i < l->n_members; i++)
-                ledger_send(l, &l->members[i].peer, write_tip(l));
+                ledger_send(l, &l->members[i].peer, ledger_write_tip(l, l->message));
 }
 
 static void write_record(struct writer *w, const struct certificate *c)
@@ -79,7 +79,7 @@ void peers_meet(struct ledger *l, const struct ledger_peer *peer)
                 path_peer_gone(l, peer);
         list_for_each (i, &l->pool)
                 m->n_charged += peer_equal(&container_of(i, struct waiting, in_pool)->peer, peer);
-        ledger_send(l, peer, write_tip(l));
+        ledger_send(l, peer, ledger_write_tip(l, l->message));
         tell_pool(l, peer);
 }
 
@@ -206,22 +206,14 @@ static void answer_block(struct ledger *l, struct member *m, const struct gossip
         memcpy(e->hash, wanted.hash, HASH_SIZE);
 }
 
-static void answer_genesis(struct ledger *l, struct member *m)
-{
-        l->message[0] = GOSSIP_GENESIS;
-        ledger_send(l, &m->peer, 1 + genesis_encode(&l->genesis, l->message + 1));
-}
-
 static void answer(struct ledger *l, struct member *m, const struct gossip *message)
 {
         if (!ratelimit_allow(&m->served, l->now.mono_usec))
                 return;
         if (message->kind == GOSSIP_GET_HEADERS)
                 answer_headers(l, m, message);
-        else if (message->kind == GOSSIP_GET_BLOCK)
-                answer_block(l, m, message);
         else
-                answer_genesis(l, m);
+                answer_block(l, m, message);
 }
 
 void peers_received(struct ledger *l, struct member *m, const struct gossip *message)
@@ -235,7 +227,6 @@ void peers_received(struct ledger *l, struct member *m, const struct gossip *mes
                 break;
         case GOSSIP_GET_HEADERS:
         case GOSSIP_GET_BLOCK:
-        case GOSSIP_GET_GENESIS:
                 answer(l, m, message);
                 break;
         case GOSSIP_HEADERS:
@@ -247,7 +238,8 @@ void peers_received(struct ledger *l, struct member *m, const struct gossip *mes
         case GOSSIP_MISSING:
                 path_missing(l, m, message);
                 break;
+        case GOSSIP_GET_GENESIS:
         case GOSSIP_GENESIS:
-                break; /* for who has no engine yet */
+                break; /* the caller's: who has no engine yet asks and hears, too */
         }
 }

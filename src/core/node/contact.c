@@ -141,22 +141,28 @@ static int add_proven(struct node *n, const struct introduction *who, const stru
         return r;
 }
 
+/* It is called so, unless the ledger has given the name to another: node_certify() sees to that. */
+static int bear(struct node *n, struct peer *peer, const char *name, struct now now)
+{
+        char buffer[NAME_SIZE_MAX + 1];
+
+        if (!name[0] || streq(peer->record.name, name) ||
+                node_certified_name(n, peer->record.id, peer->record.contact, name, now, buffer) !=
+                        name)
+                return 0;
+        return node_rename(n, peer, name);
+}
+
 static int take_introduction(struct node *n, struct peer *peer, const struct introduction *who,
         const struct endpoint *remote, struct now now)
 {
         struct peer_record *record = &peer->record;
-        char buffer[NAME_SIZE_MAX + 1];
         struct endpoint place = place_of(peer, who, remote);
         int r;
 
-        /* A name that is another's: node_certify() sees to that. */
-        if (who->name[0] && !streq(record->name, who->name) &&
-                node_certified_name(n, who->id, record->contact, who->name, now, buffer) ==
-                        who->name) {
-                r = node_rename(n, peer, who->name);
-                if (r < 0)
-                        return r;
-        }
+        r = bear(n, peer, who->name, now);
+        if (r < 0)
+                return r;
         if (!record->is_proven || !endpoint_equal(&record->endpoint, &place))
                 peer_touch(&n->peers, peer);
         r = peers_move(&n->peers, peer, &place);
@@ -233,13 +239,8 @@ int node_take_proof(struct node *n, const struct introduction *who, const struct
 
 int node_take_name(struct node *n, struct peer *peer, const char *name, struct now now)
 {
-        char buffer[NAME_SIZE_MAX + 1];
-        int r = 0;
+        int r = bear(n, peer, name, now);
 
-        if (!streq(peer->record.name, name) &&
-                node_certified_name(n, peer->record.id, peer->record.contact, name, now, buffer) ==
-                        name)
-                r = node_rename(n, peer, name);
         if (r == 0)
                 r = node_certify(n, peer, name, now);
         return r < 0 ? r : warn_of_proof(n, peer, false, now);

@@ -320,17 +320,9 @@ static int give_genesis(struct node *n, struct link *link, struct now now)
 
 static int tell_tip(struct node *n, struct link *link, struct now now)
 {
-        const struct ledger *l = n->registry.engine;
-        uint8_t data[LEDGER_MESSAGE_SIZE_MAX], hash[HASH_SIZE];
-        struct ledger_status status;
-        struct block_header header;
-        bool has_blocks;
+        uint8_t data[LEDGER_MESSAGE_SIZE_MAX];
 
-        ledger_status(l, &status);
-        has_blocks = ledger_header(l, status.height, &header, hash);
-        return say(n, link, data,
-                gossip_tip(ledger_genesis(l)->context.network, has_blocks ? &header : NULL, data),
-                now);
+        return say(n, link, data, ledger_write_tip(n->registry.engine, data), now);
 }
 
 /* Who has come to our network becomes a member; who is in another one is none, and hears that. */
