@@ -424,7 +424,8 @@ class Run:
                     ("agree", "conflict", "hostile", "power", "halves", "registrars", "promises",
                      "bench")]
         programs += [("group", name, "10") for name in
-                     ("agree", "people", "gone", "backup", "fork", "hostile", "flood")]
+                     ("agree", "people", "gone", "backup", "fork", "hostile", "flood",
+                      "catch-up")]
         for program, name, seeds in programs:
             ok = self.command(f"{program}-{name}", [
                 os.path.join(directory, "tests", "sim", program), "--long", "--seeds", seeds,

@@ -6,16 +6,13 @@
  *
  * Fails, with the seed, when members that can reach each other do not end with the same.
  */
-#include <getopt.h>
 
 #include "tests/lib/test.h"
 #include "tests/sim/group-world.h"
+#include "tests/sim/scenarios.h"
 
 #define SETTLE_USEC (20 * USEC_PER_MINUTE)
 
-static uint64_t seed = 1;
-static unsigned n_seeds = 1;
-static bool is_long;
 static struct group_world world;
 
 #define CHECK(x, ...)                                                                              \
@@ -551,10 +548,7 @@ static void run_catch_up(void)
         close_world();
 }
 
-static const struct {
-        const char *name;
-        void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
         { "agree", run_agree },
         { "people", run_people },
         { "gone", run_gone },
@@ -567,31 +561,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = { { "seed", required_argument, NULL, 's' },
-                { "seeds", required_argument, NULL, 'n' }, { "long", no_argument, NULL, 'l' },
-                { 0 } };
-        uint64_t first;
-        bool is_locked;
-        int o;
-
-        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (o == 's')
-                        seed = strtoull(optarg, NULL, 10);
-                else if (o == 'n')
-                        n_seeds = (unsigned)strtoul(optarg, NULL, 10);
-                else if (o == 'l')
-                        is_long = true;
-                else
-                        return 2;
-        }
-        (void)setvbuf(stdout, NULL, _IOLBF, 0);
-        if (crypto_init(&is_locked) < 0)
-                return 77;
-        first = seed;
-        for (int i = optind; i < argc; i++)
-                for (size_t k = 0; k < ELEMENTSOF(scenarios); k++)
-                        for (seed = first; seed < first + n_seeds; seed++)
-                                if (streq(argv[i], scenarios[k].name))
-                                        scenarios[k].run();
-        return 0;
+        return scenarios_main(argc, argv, scenarios, ELEMENTSOF(scenarios));
 }

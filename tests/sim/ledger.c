@@ -6,18 +6,15 @@
  *
  * Fails, with the seed, when the honest do not agree.
  */
-#include <getopt.h>
 
 #include "tests/lib/test.h"
 #include "tests/sim/ledger-bench.h"
 #include "tests/sim/ledger-world.h"
+#include "tests/sim/scenarios.h"
 
 #define MEMBERS 50
 #define BITS 7 /* with a hash a second of each of 50: a block in 2.6 s */
 
-static uint64_t seed = 1;
-static unsigned n_seeds = 1;
-static bool is_long;
 static const struct genesis open_genesis = { .name = "simulated", .bits = BITS };
 
 #define CHECK(x, ...)                                                                              \
@@ -433,10 +430,7 @@ static void run_bench(void)
         ledger_bench(seed, is_long ? 100000 : 2000);
 }
 
-static const struct {
-        const char *name;
-        void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
         { "agree", run_agree },
         { "hostile", run_hostile },
         { "conflict", run_conflict },
@@ -449,31 +443,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = { { "seed", required_argument, NULL, 's' },
-                { "seeds", required_argument, NULL, 'n' }, { "long", no_argument, NULL, 'l' },
-                { 0 } };
-        uint64_t first;
-        bool is_locked;
-        int o;
-
-        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (o == 's')
-                        seed = strtoull(optarg, NULL, 10);
-                else if (o == 'n')
-                        n_seeds = (unsigned)strtoul(optarg, NULL, 10);
-                else if (o == 'l')
-                        is_long = true;
-                else
-                        return 2;
-        }
-        (void)setvbuf(stdout, NULL, _IOLBF, 0);
-        if (crypto_init(&is_locked) < 0)
-                return 77;
-        first = seed;
-        for (int i = optind; i < argc; i++)
-                for (size_t k = 0; k < ELEMENTSOF(scenarios); k++)
-                        for (seed = first; seed < first + n_seeds; seed++)
-                                if (streq(argv[i], scenarios[k].name))
-                                        scenarios[k].run();
-        return 0;
+        return scenarios_main(argc, argv, scenarios, ELEMENTSOF(scenarios));
 }

@@ -7,7 +7,6 @@
  * Prints a table for each scenario, and fails when a figure is worse than it may be (doc/ring.md).
  * Without --long a smaller set of the same.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <math.h>
@@ -15,9 +14,8 @@
 
 #include "core/crypto/crypto.h"
 #include "tests/sim/ring-world.h"
+#include "tests/sim/scenarios.h"
 
-static uint64_t seed = 1;
-static bool is_long;
 static unsigned n_worse;
 
 #define LIMIT(x)                                                                                   \
@@ -351,10 +349,7 @@ static void run_bench(void)
         world_close(&w);
 }
 
-static const struct {
-        const char *name;
-        void (*run)(void);
-} scenarios[] = {
+static const struct scenario scenarios[] = {
         { "paths", run_paths },
         { "crowd", run_crowd },
         { "failures", run_failures },
@@ -367,25 +362,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-        static const struct option options[] = { { "seed", required_argument, NULL, 's' },
-                { "long", no_argument, NULL, 'l' }, { 0 } };
-        bool is_locked;
-        int o;
+        int r = scenarios_main(argc, argv, scenarios, ELEMENTSOF(scenarios));
 
-        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (o == 's')
-                        seed = strtoull(optarg, NULL, 10);
-                else if (o == 'l')
-                        is_long = true;
-                else
-                        return 2;
-        }
-        (void)setvbuf(stdout, NULL, _IOLBF, 0);
-        if (crypto_init(&is_locked) < 0)
-                return 77;
-        for (int i = optind; i < argc; i++)
-                for (size_t k = 0; k < ELEMENTSOF(scenarios); k++)
-                        if (streq(argv[i], scenarios[k].name))
-                                scenarios[k].run();
-        return n_worse > 0;
+        return r == 0 ? n_worse > 0 : r;
 }

@@ -9,12 +9,12 @@
  * to the disk. A line takes its time for each byte. The first machine sends; it asks for a chunk
  * only when its line is idle. Contents are a pattern, so that a spool need not be kept.
  */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "core/crypto/random.h"
 #include "core/transfer/wire.h"
 #include "tests/sim/event-heap.h"
+#include "tests/sim/scenarios.h"
 
 #define COMMIT_USEC (4 * USEC_PER_MSEC)
 #define SYNC_USEC (4 * USEC_PER_MSEC)
@@ -87,7 +87,6 @@ struct world {
         uint8_t pattern[PATTERN_SIZE + LARGEST_CHUNK];
 };
 
-static uint64_t seed = 1;
 static struct random *dice;
 static struct world world;
 
@@ -570,27 +569,12 @@ static void run_chat(void)
         }
 }
 
+static const struct scenario scenarios[] = {
+        { "interrupted", run_interrupted },
+        { "chat", run_chat },
+};
+
 int main(int argc, char **argv)
 {
-        static const struct option options[] = { { "seed", required_argument, NULL, 's' }, { 0 } };
-        bool is_locked;
-        int o;
-
-        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (o != 's')
-                        return 2;
-                seed = strtoull(optarg, NULL, 10);
-        }
-        (void)setvbuf(stdout, NULL, _IOLBF, 0);
-        if (crypto_init(&is_locked) < 0)
-                return 77;
-        for (int i = optind; i < argc; i++) {
-                if (streq(argv[i], "interrupted"))
-                        run_interrupted();
-                else if (streq(argv[i], "chat"))
-                        run_chat();
-                else
-                        return 2;
-        }
-        return 0;
+        return scenarios_main(argc, argv, scenarios, ELEMENTSOF(scenarios));
 }
