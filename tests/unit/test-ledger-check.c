@@ -122,52 +122,51 @@ TEST(a_wrong_signature_is_found_all_the_same)
         }
 }
 
-static unsigned place_of(const struct certificate *c)
+static unsigned set_of(const struct certificate *c)
 {
         uint8_t data[CERTIFICATE_SIZE_MAX], whole[HASH_SIZE];
 
         hash(&(struct blob){ data, certificate_encode(c, data) }, 1, whole);
-        return (whole[0] << 8 | whole[1]) % VERIFIED_MAX;
+        return (whole[0] << 8 | whole[1]) % VERIFIED_SETS;
 }
 
-/* Two records with one place among those that were verified. */
-static void make_pair(struct certificate *ret_one, struct certificate *ret_other)
-{
-        static struct certificate known[VERIFIED_MAX];
-        static bool is_known[VERIFIED_MAX];
-
-        for (unsigned i = 0; i < 100; i++) {
-                struct certificate c = registration(0, "ece", BEGIN_USEC + i);
-
-                known[place_of(&c)] = c;
-                is_known[place_of(&c)] = true;
-        }
-        for (unsigned i = 0; i < 10000; i++) {
-                *ret_other = registration(1, "bob", BEGIN_USEC + i);
-                *ret_one = known[place_of(ret_other)];
-                if (is_known[place_of(ret_other)])
-                        return;
-        }
-        TEST_FAIL("no two records with one place");
-}
-
-TEST(what_was_driven_out_is_verified_again)
+/* A block of @n records that are all remembered in one set. How many signatures it takes to verify
+ * it ahead, and then to check it. */
+static void verify_crowd(unsigned n, unsigned *ret_ahead, unsigned *ret_check)
 {
         static uint8_t data[BLOCK_SIZE_MAX];
         static struct block b;
         struct ledger *l = make();
-        size_t size, bad, first, n;
+        size_t size, bad, first, n_all;
 
-        make_block(&b, 2);
-        make_pair(&b.records[0], &b.records[1]);
+        make_block(&b, n);
+        for (unsigned i = 1; i < n; i++)
+                for (usec_t k = 1; set_of(&b.records[i]) != set_of(&b.records[0]); k++) {
+                        char name[] = { 'n', 'a', 'm', 'e', (char)('a' + i), 0 };
+
+                        b.records[i] = registration(i, name, BEGIN_USEC + k);
+                }
         finish(&b, genesis.bits);
         size = block_encode(&b, data);
         n_signatures = 0;
-        ASSERT_OK(ledger_verify_some(l, data, size, 0, 2, &first, &n));
-        ASSERT_EQ(n_signatures, 2);
+        ASSERT_OK(ledger_verify_some(l, data, size, 0, n, &first, &n_all));
+        *ret_ahead = n_signatures;
         ASSERT_OK(ledger_check(l, data, size, &bad));
-        ASSERT_EQ(n_signatures, 4); /* the second drove out the first, and now the other way */
+        *ret_check = n_signatures - *ret_ahead;
         ledger_free(l);
+}
+
+TEST(what_was_driven_out_is_verified_again)
+{
+        unsigned ahead, check;
+
+        verify_crowd(VERIFIED_WAYS, &ahead, &check);
+        ASSERT_EQ(ahead, VERIFIED_WAYS);
+        ASSERT_EQ(check, 0);
+        /* Each now drives out the next. */
+        verify_crowd(VERIFIED_WAYS + 1, &ahead, &check);
+        ASSERT_EQ(ahead, VERIFIED_WAYS + 1);
+        ASSERT_EQ(check, VERIFIED_WAYS + 1);
 }
 
 TEST(malformed_blocks_are_left_to_the_check)

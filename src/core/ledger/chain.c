@@ -75,16 +75,19 @@ static int reserve_link(struct ledger *l)
 
 int chain_verify_record(struct ledger *l, const struct certificate *c)
 {
-        uint8_t data[CERTIFICATE_SIZE_MAX], whole[HASH_SIZE], *known;
+        uint8_t data[CERTIFICATE_SIZE_MAX], whole[HASH_SIZE], (*known)[HASH_SIZE];
         int r;
 
         hash(&(struct blob){ data, certificate_encode(c, data) }, 1, whole);
-        known = l->verified[(whole[0] << 8 | whole[1]) % VERIFIED_MAX];
-        if (hash_equal(known, whole))
-                return 0;
+        known = l->verified[(whole[0] << 8 | whole[1]) % VERIFIED_SETS];
+        for (size_t i = 0; i < VERIFIED_WAYS; i++)
+                if (hash_equal(known[i], whole))
+                        return 0;
         r = certificate_verify(c, &l->genesis.context);
-        if (r == 0)
-                memcpy(known, whole, HASH_SIZE);
+        if (r == 0) {
+                memmove(known + 1, known, (VERIFIED_WAYS - 1) * sizeof *known);
+                memcpy(known[0], whole, HASH_SIZE);
+        }
         return r;
 }
 

@@ -32,7 +32,8 @@
 #define WITHHELD_DOUBLINGS 6U
 #define DISPUTED_USEC (10 * USEC_PER_MINUTE)
 #define VERIFIED_AT_ONCE 4 /* about 1 ms each; the rest in the next turn */
-#define VERIFIED_MAX 2048
+#define VERIFIED_SETS 512
+#define VERIFIED_WAYS 4
 #define TELL_AGAIN_USEC USEC_PER_MINUTE
 #define APPROVED_WAIT_USEC (10 * USEC_PER_SEC) /* others may make the block first */
 
@@ -137,8 +138,9 @@ struct ledger {
         uint32_t bare_height; /* up to this links have no body */
         uint32_t final_height;
         uint8_t reported[HASH_SIZE];
-        uint8_t verified[VERIFIED_MAX]
-                        [HASH_SIZE]; /* whole records, at the place that they hash to */
+        /* Whole records, in the set that they hash to, the newest first. Those of one block nearly
+         * never drive each other out. */
+        uint8_t verified[VERIFIED_SETS][VERIFIED_WAYS][HASH_SIZE];
 
         struct list pool;
         size_t n_pool, n_unapproved;
