@@ -52,6 +52,8 @@ static enum bus_outcome outcome_from_refusal(enum refusal_code code)
                 return BUS_NAME_TAKEN;
         case REFUSAL_FINGERPRINT_MISMATCH:
                 return BUS_FINGERPRINT_MISMATCH;
+        case REFUSAL_NO_SUCH_TRANSFER:
+                return BUS_NO_SUCH_TRANSFER;
         case REFUSAL_INVALID_ARGUMENT:
                 return BUS_INVALID_ARGS;
         case N_REFUSALS:

@@ -62,6 +62,9 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 publish_journal_certified(m->journal, &event->certified);
                 bus_signal_certified(m->bus, &event->certified);
                 return;
+        case STORE_EVENT_INVITED:
+        case STORE_EVENT_FILE:
+                return;
         case STORE_EVENT_KNOWN: /* an input of the node, not news: flush.c */
                 return;
         }

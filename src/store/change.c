@@ -363,10 +363,25 @@ static int apply_certified(struct store *s, const struct change_certified *c)
         return store_add_event(s, &event);
 }
 
+static int apply_invited(struct store *s, const struct change_invited *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_INVITED, .invited = *c };
+
+        return store_add_event(s, &event);
+}
+
+static int apply_file(struct store *s, const struct change_file *c)
+{
+        const struct store_event event = { .type = STORE_EVENT_FILE, .file = *c };
+
+        return store_add_event(s, &event);
+}
+
 /* Only told, as an event of its turn; nothing of it is kept. */
 static bool is_told_only(enum change_type type)
 {
-        return type == CHANGE_WARNING || type == CHANGE_SESSION || type == CHANGE_CERTIFIED;
+        return type == CHANGE_WARNING || type == CHANGE_SESSION || type == CHANGE_CERTIFIED ||
+               type == CHANGE_INVITED || type == CHANGE_FILE;
 }
 
 static int apply(struct store *s, const struct change *c)
@@ -408,6 +423,10 @@ static int apply(struct store *s, const struct change *c)
                 return store_apply_blocks_gone(s, &c->block);
         case CHANGE_CERTIFIED:
                 return apply_certified(s, &c->certified);
+        case CHANGE_INVITED:
+                return apply_invited(s, &c->invited);
+        case CHANGE_FILE:
+                return apply_file(s, &c->file);
         case CHANGE_PRESENCE:
                 return apply_presence(s, &c->presence);
         case CHANGE_WARNING:

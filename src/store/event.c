@@ -46,6 +46,11 @@ static size_t strings_size(const struct store_event *e)
                 return string_size(e->text);
         case STORE_EVENT_SESSION:
                 return string_size(e->session.user) + string_size(e->session.what);
+        case STORE_EVENT_INVITED:
+                return string_size(e->invited.word) + string_size(e->invited.by);
+        case STORE_EVENT_FILE:
+                return string_size(e->file.user) + string_size(e->file.name) +
+                       string_size(e->file.detail);
         case STORE_EVENT_KNOWN:
         case STORE_EVENT_CERTIFIED:
                 break;
@@ -83,6 +88,15 @@ int store_add_event(struct store *s, const struct store_event *event)
         case STORE_EVENT_SESSION:
                 e->event.session.user = copy_string(&at, event->session.user);
                 e->event.session.what = copy_string(&at, event->session.what);
+                break;
+        case STORE_EVENT_INVITED:
+                e->event.invited.word = copy_string(&at, event->invited.word);
+                e->event.invited.by = copy_string(&at, event->invited.by);
+                break;
+        case STORE_EVENT_FILE:
+                e->event.file.user = copy_string(&at, event->file.user);
+                e->event.file.name = copy_string(&at, event->file.name);
+                e->event.file.detail = copy_string(&at, event->file.detail);
                 break;
         case STORE_EVENT_KNOWN:
         case STORE_EVENT_CERTIFIED:

@@ -111,6 +111,8 @@ enum store_event_type {
         STORE_EVENT_KNOWN,     /* known: a received native message was here already, and left so */
         STORE_EVENT_SESSION,   /* session */
         STORE_EVENT_CERTIFIED, /* certified */
+        STORE_EVENT_INVITED,   /* invited */
+        STORE_EVENT_FILE,      /* file */
 };
 
 /* Pointers belong to the store and stay valid until the next call of store_next_event(). */
@@ -127,6 +129,8 @@ struct store_event {
                 } known;
                 struct change_session session;
                 struct change_certified certified;
+                struct change_invited invited;
+                struct change_file file;
         };
 };
 bool store_next_event(struct store *s, struct store_event *ret);

@@ -312,6 +312,9 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                 ASSERT_LT(m->n_certified, ELEMENTSOF(m->certified));
                 m->certified[m->n_certified++] = c->certified;
                 break;
+        case CHANGE_INVITED:
+        case CHANGE_FILE:
+                break;
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
         case CHANGE_FORGET:
@@ -421,6 +424,12 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
                 break;
         case EFFECT_LOAD_CHAIN:
                 m->wants_chain = true;
+                break;
+        case EFFECT_SPOOL_WRITE:
+        case EFFECT_SPOOL_READ:
+        case EFFECT_SPOOL_HASH:
+        case EFFECT_SPOOL_DISCARD:
+        case EFFECT_ASK_ROOM:
                 break;
         }
 }

@@ -93,6 +93,8 @@ static inline void say_frame(const struct message *m)
         case FRAME_RING:
         case FRAME_LEDGER:
         case FRAME_NAME:
+        case FRAME_GROUP:
+        case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:
                 TEST_FAIL("a frame that is not said here");

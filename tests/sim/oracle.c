@@ -318,6 +318,8 @@ void oracle_event(struct machine *m, const struct store_event *event)
         case STORE_EVENT_PRESENCE:
         case STORE_EVENT_USERNAME:
         case STORE_EVENT_CERTIFIED:
+        case STORE_EVENT_INVITED:
+        case STORE_EVENT_FILE:
                 return;
         case STORE_EVENT_KNOWN:
                 known(m, event->known.peer);

@@ -176,6 +176,11 @@ void trace_effect(struct machine *m, const struct effect *effect)
         case EFFECT_LOAD:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_SPOOL_WRITE:
+        case EFFECT_SPOOL_READ:
+        case EFFECT_SPOOL_HASH:
+        case EFFECT_SPOOL_DISCARD:
+        case EFFECT_ASK_ROOM:
                 return;
         }
 }
@@ -221,6 +226,12 @@ void trace_event(struct machine *m, const struct store_event *event)
         case STORE_EVENT_CERTIFIED:
                 trace_line(w, "%c = name %s belongs to %s", m->letter, event->certified.name,
                         event->certified.id);
+                return;
+        case STORE_EVENT_INVITED:
+                trace_line(w, "%c = invited to %s by %s", m->letter, event->invited.word,
+                        event->invited.by);
+                return;
+        case STORE_EVENT_FILE:
                 return;
         }
 }

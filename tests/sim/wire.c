@@ -290,6 +290,11 @@ void wire_carry_out(struct machine *m, const struct effect *effect)
         case EFFECT_FOUND:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_SPOOL_WRITE:
+        case EFFECT_SPOOL_READ:
+        case EFFECT_SPOOL_HASH:
+        case EFFECT_SPOOL_DISCARD:
+        case EFFECT_ASK_ROOM:
                 break;
         case EFFECT_LOAD:
                 return;

@@ -84,17 +84,29 @@ TEST(frames_altered_in_every_way)
         }
 }
 
-TEST(frames_of_the_ledger_are_taken_up_to_their_limit)
+static void check_carried(enum frame_type type, size_t size_max)
 {
-        static uint8_t data[LEDGER_FRAME_MAX + 2] = { FRAME_LEDGER, 1, 2 };
+        static uint8_t data[FRAME_SIZE_MAX] = { 0, 1, 2 };
+        uint8_t again[3];
         struct message m;
 
+        data[0] = (uint8_t)type;
         ASSERT_OK(message_decode(data, 3, &m));
-        ASSERT_EQ(m.type, FRAME_LEDGER);
-        ASSERT_HEX(m.ledger.data, m.ledger.size, "0102");
-        ASSERT_OK(message_decode(data, 1 + LEDGER_FRAME_MAX, &m));
-        ASSERT_EQ(message_size(&m), 1 + LEDGER_FRAME_MAX);
-        ASSERT_EQ(message_decode(data, 2 + LEDGER_FRAME_MAX, &m), MESSAGE_MALFORMED);
+        ASSERT_EQ(m.type, type);
+        message_encode(&m, again);
+        ASSERT_HEX(again + 1, sizeof again - 1, "0102");
+        ASSERT_OK(message_decode(data, 1 + size_max, &m));
+        ASSERT_EQ(message_size(&m), 1 + size_max);
+        ASSERT_EQ(message_decode(data, 2 + size_max, &m), MESSAGE_MALFORMED);
+        ASSERT_EQ(message_decode(data, 1, &m), MESSAGE_MALFORMED);
+}
+
+TEST(frames_that_carry_something_are_taken_up_to_their_limit)
+{
+        check_carried(FRAME_RING, RING_FRAME_MAX);
+        check_carried(FRAME_LEDGER, LEDGER_FRAME_MAX);
+        check_carried(FRAME_GROUP, GROUP_FRAME_MAX);
+        check_carried(FRAME_FILE, FILE_FRAME_MAX);
 }
 
 TEST(frames_that_are_refused_or_skipped)

@@ -197,6 +197,8 @@ static void hear_anything(struct world *w)
         case FRAME_RING:
         case FRAME_LEDGER:
         case FRAME_NAME:
+        case FRAME_GROUP:
+        case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:
                 break;

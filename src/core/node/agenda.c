@@ -69,6 +69,11 @@ static size_t change_size(const struct change *c)
                 return string_size(c->session.user) + string_size(c->session.what);
         case CHANGE_BLOCK:
                 return c->block.size;
+        case CHANGE_INVITED:
+                return string_size(c->invited.word) + string_size(c->invited.by);
+        case CHANGE_FILE:
+                return string_size(c->file.user) + string_size(c->file.name) +
+                       string_size(c->file.detail);
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -125,6 +130,15 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_BLOCK:
                 c->block.data = (uint8_t *)copy(&end, c->block.data, c->block.size);
                 break;
+        case CHANGE_INVITED:
+                c->invited.word = copy(&end, c->invited.word, string_size(c->invited.word));
+                c->invited.by = copy(&end, c->invited.by, string_size(c->invited.by));
+                break;
+        case CHANGE_FILE:
+                c->file.user = copy(&end, c->file.user, string_size(c->file.user));
+                c->file.name = copy(&end, c->file.name, string_size(c->file.name));
+                c->file.detail = copy(&end, c->file.detail, string_size(c->file.detail));
+                break;
         case CHANGE_PEER:
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -156,6 +170,8 @@ int agenda_add_effect(struct agenda *a, const struct effect *effect)
                 data = effect->datagram.data, size = effect->datagram.size;
         else if (effect->type == EFFECT_REFUSE)
                 data = effect->refuse.sentence, size = strlen(effect->refuse.sentence) + 1;
+        else if (effect->type == EFFECT_SPOOL_WRITE)
+                data = effect->spool.data, size = effect->spool.n;
 
         i = malloc(sizeof *i + size);
         if (!i)
@@ -170,6 +186,8 @@ int agenda_add_effect(struct agenda *a, const struct effect *effect)
                 i->effect.datagram.data = (uint8_t *)i->payload;
         else if (effect->type == EFFECT_REFUSE)
                 i->effect.refuse.sentence = i->payload;
+        else if (effect->type == EFFECT_SPOOL_WRITE)
+                i->effect.spool.data = (uint8_t *)i->payload;
         list_append(&a->effects, &i->list);
         return 0;
 }
@@ -193,6 +211,11 @@ static bool is_answer(const struct effect *e, uint64_t call)
         case EFFECT_LOAD:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_SPOOL_WRITE:
+        case EFFECT_SPOOL_READ:
+        case EFFECT_SPOOL_HASH:
+        case EFFECT_SPOOL_DISCARD:
+        case EFFECT_ASK_ROOM:
                 break;
         }
         return false;

@@ -9,6 +9,7 @@
  */
 #include "core/ledger/ledger.h"
 #include "core/node/record.h"
+#include "core/transfer/transfer.h"
 
 enum effect_type {
         EFFECT_SEND,     /* append bytes to what is written on a link */
@@ -20,9 +21,14 @@ enum effect_type {
         EFFECT_JOINED, /* answer a call of node_ring_join() */
         EFFECT_FOUND,  /* answer a call of node_ring_find() */
         EFFECT_LOAD,   /* fetch the text of a queued message; node_loaded() takes it */
-        EFFECT_LOAD_BLOCK, /* fetch a stored block; node_block_loaded() takes it */
-        EFFECT_LOAD_CHAIN, /* our network is another: node_restore_ledger(), then its blocks, as at
-                              start */
+        EFFECT_LOAD_BLOCK,  /* fetch a stored block; node_block_loaded() takes it */
+        EFFECT_LOAD_CHAIN,  /* our network is another: node_restore_ledger(), then its blocks, as at
+                               start */
+        EFFECT_SPOOL_WRITE, /* bytes of a file; node_spool_written() once the disk has them */
+        EFFECT_SPOOL_READ,  /* fetch some; node_spool_read() takes them */
+        EFFECT_SPOOL_HASH,  /* of the whole; node_spool_hashed() takes it */
+        EFFECT_SPOOL_DISCARD, /* it is not needed any more */
+        EFFECT_ASK_ROOM, /* node_has_room_on() tells when nothing waits to be written on a link */
 };
 
 /* Who was found on the ring. */
@@ -110,5 +116,17 @@ struct effect {
                         uint32_t height;
                         struct ledger_peer peer; /* who wants it */
                 } load_block;
+                struct {
+                        struct transfer_ref ref;
+                        struct transfer_id id;
+                        uint64_t size; /* of the whole file */
+                        uint64_t uid;  /* who accepted it */
+                        uint64_t offset;
+                        const uint8_t *data;
+                        size_t n; /* bytes to be written or read */
+                } spool;
+                struct {
+                        uint64_t link;
+                } ask_room;
         };
 };

@@ -268,6 +268,8 @@ static int take_message(struct node *n, struct link *link, const struct message 
         case FRAME_REFUSED:
         case FRAME_MESSAGE:
                 return take_stream_message(n, link, m, now);
+        case FRAME_GROUP:
+        case FRAME_FILE:
         case FRAME_GOODBYE:
                 break;
         }

@@ -23,6 +23,7 @@
  * caller ends the process, for what is committed is whole). What peers do wrong is never an error.
  */
 #include "core/chord/chord.h"
+#include "core/group/group.h"
 #include "core/node/effect.h"
 #include "core/node/record.h"
 
@@ -145,6 +146,7 @@ enum refusal_code {
         REFUSAL_NOT_REACHABLE, /* it would take a session with the user, and there is none */
         REFUSAL_NAME_TAKEN,
         REFUSAL_FINGERPRINT_MISMATCH,
+        REFUSAL_NO_SUCH_TRANSFER,
         REFUSAL_INVALID_ARGUMENT, /* the standard error of D-Bus */
         N_REFUSALS,
 };
@@ -272,6 +274,106 @@ void node_ledger_view(const struct node *n, struct now now, struct ledger_view *
  */
 bool node_ledger_is_network(
         const struct node *n, const struct ledger_record *ledger, const void *data, size_t size);
+
+/*
+ * Inputs: groups (core/group/group.h). A group is named by "+name", "+name#id" with at least four
+ * hexadecimal digits of its id, or the whole id of GROUP_ID_STRING_SIZE - 1 digits. Messages go to
+ * it by node_send(), and it is a conversation like that of a user: node_mute(), node_forget(),
+ * node_find_conversations() take its word, too.
+ */
+#define GROUP_ID_STRING_SIZE (2 * GROUP_ID_SIZE + 1)
+/* @words: of proven native users. */
+int node_group_create(struct node *n, const char *name, const char *const *words, size_t n_words,
+        struct now now, char ret_id[static GROUP_ID_STRING_SIZE], struct refusal *ret_refusal);
+int node_group_invite(struct node *n, const char *group, const char *user, struct now now,
+        struct refusal *ret_refusal);
+int node_group_accept(
+        struct node *n, const char *group, struct now now, struct refusal *ret_refusal);
+/* @user may also be the id, or the beginning of it, of a member who is no user here. */
+int node_group_remove(struct node *n, const char *group, const char *user, struct now now,
+        struct refusal *ret_refusal);
+/* Also declines an invitation. */
+int node_group_leave(
+        struct node *n, const char *group, struct now now, struct refusal *ret_refusal);
+
+struct group_view {
+        char id[GROUP_ID_STRING_SIZE];
+        char word[WORD_SIZE]; /* by which it can be named now */
+        bool is_invited;      /* it waits for node_group_accept(); else we are a member */
+};
+/* Those that we are in or invited to, by name: memory to be freed by the caller. */
+int node_list_groups(const struct node *n, struct group_view **ret, size_t *ret_n);
+struct group_member_view {
+        char word[WORD_SIZE]; /* of a user; its id when it is none here; our own name#id */
+        char id[ID_STRING_SIZE];
+        bool is_self, is_creator;
+};
+/* The members of a group by its id, ourselves among them: memory to be freed by the caller. */
+int node_list_members(const struct node *n, const char *id, struct now now,
+        struct group_member_view **ret, size_t *ret_n);
+
+/*
+ * Inputs: files (core/transfer/transfer.h)
+ *
+ * What a file contains is in the spool of the world, under a spool id: one for all to whom a file
+ * of ours goes, one for each transfer to us. Callers know a file by the same id, in hexadecimal.
+ * Effects ask the world to write, read, hash or throw away; it answers in a later turn, with the
+ * ref that stands in the effect.
+ */
+#define FILE_ID_STRING_SIZE (2 * TRANSFER_ID_SIZE + 1)
+
+/* May a file of that size go there? Before it is copied into the spool. @word: of a user, or of a
+ * group for all its members. *ret_name: as it will be offered. */
+int node_file_check(struct node *n, const char *word, const char *name, uint64_t size,
+        char ret_name[static TRANSFER_NAME_MAX + 1], struct refusal *ret_refusal);
+struct file_offer {
+        struct transfer_id spool_id; /* random: where it is, and its id */
+        const char *word, *name;
+        uint64_t uid; /* whose it is */
+        uint64_t size;
+        const uint8_t *hash; /* HASH_SIZE bytes */
+};
+/* It is in the spool, for certain. After a refusal the spool is the caller's to throw away. */
+int node_file_offer(struct node *n, const struct file_offer *offer, struct now now,
+        struct refusal *ret_refusal);
+/* *ret_is_whole: it is here already, and can be handed over. Accepting once more changes nothing.
+ */
+int node_file_accept(struct node *n, const char *id, uint64_t uid, struct now now,
+        bool *ret_is_whole, struct refusal *ret_refusal);
+int node_file_reject(struct node *n, const char *id, struct now now, struct refusal *ret_refusal);
+/* Of either side; of a file to a group, to all its members. */
+int node_file_cancel(struct node *n, const char *id, struct now now, struct refusal *ret_refusal);
+/* A whole one was handed over: the spool may go. */
+int node_file_taken(struct node *n, const char *id, struct now now);
+
+/* Answers of the spool. */
+int node_spool_read(struct node *n, const struct transfer_ref *ref, const void *data, size_t size,
+        struct now now);
+int node_spool_written(
+        struct node *n, const struct transfer_ref *ref, uint64_t done, struct now now);
+int node_spool_hashed(struct node *n, const struct transfer_ref *ref,
+        const uint8_t hash[static HASH_SIZE], struct now now);
+int node_spool_failed(struct node *n, const struct transfer_ref *ref, enum transfer_reason reason,
+        struct now now);
+/* Answers EFFECT_ASK_ROOM: nothing waits to be written on this link any more, neither here nor
+ * unsent in the kernel. */
+int node_has_room_on(struct node *n, uint64_t link, struct now now);
+
+struct file_view {
+        char id[FILE_ID_STRING_SIZE];
+        struct transfer_id spool_id;
+        char user[WORD_SIZE]; /* the other side */
+        char name[TRANSFER_NAME_MAX + 1];
+        enum security security;
+        uint64_t size, done;
+        bool is_outgoing;
+        enum transfer_state state;
+        uint64_t uid; /* whose it is here; FILE_NOBODY: no one has accepted it yet */
+};
+#define FILE_NOBODY UINT64_MAX
+/* Those that are not over, oldest first; a file to a group is in it once for each member: memory to
+ * be freed by the caller. */
+int node_list_files(const struct node *n, struct now now, struct file_view **ret, size_t *ret_n);
 
 /*
  * Questions; they change nothing

@@ -13,9 +13,11 @@
 #include "base/usec.h"
 #include "core/crypto/identity.h"
 #include "core/discovery/announce.h"
+#include "core/group/membership.h"
 #include "core/ledger/block.h"
 #include "core/legacy/memory.h"
 #include "core/session/message.h"
+#include "core/transfer/transfer.h"
 
 #define TEXT_SIZE_MAX (60 * 1024) /* bytes of one message */
 #define NUMBER_SIZE_MAX 100       /* decimal digits of a private number */
@@ -189,6 +191,8 @@ enum change_type {
         CHANGE_WARNING,     /* warning: nothing to keep; for journal and signal */
         CHANGE_SESSION,     /* session: nothing to keep; for the journal */
         CHANGE_CERTIFIED,   /* certified: nothing to keep; for journal and signal */
+        CHANGE_INVITED,     /* invited: likewise */
+        CHANGE_FILE,        /* file: likewise */
 };
 
 struct change_state {
@@ -216,6 +220,35 @@ struct change_warning {
 struct change_certified {
         char name[USERNAME_SIZE_MAX + 1];
         char id[ID_STRING_SIZE]; /* of the key that has it now */
+};
+
+/* We were invited to a group. */
+struct change_invited {
+        char id[2 * GROUP_ID_SIZE + 1];
+        const char *word; /* of the group */
+        const char *by;   /* the word of the user who brought it */
+};
+
+/* Something is new about a file that comes or goes. */
+enum file_news {
+        FILE_NEWS_OFFERED,  /* to us */
+        FILE_NEWS_PROGRESS, /* done, or the state, is another */
+        FILE_NEWS_FINISHED, /* outcome, reason; what was sent to a group: all of its transfers.
+                               What comes to us with TRANSFER_DONE is whole, to be handed over */
+};
+struct change_file {
+        enum file_news news;
+        char id[2 * TRANSFER_ID_SIZE + 1];
+        struct transfer_id spool_id;
+        const char *user; /* the word of the other side; or of the group to which it goes */
+        const char *name;
+        enum security security;
+        uint64_t uid;        /* whose it is here, or FILE_NOBODY */
+        uint64_t size, done; /* to a group: of all its transfers together */
+        bool is_outgoing;
+        enum transfer_state state;
+        enum transfer_reason reason; /* FINISHED */
+        const char *detail;          /* of a group: "2 of 3 have it"; or "" */
 };
 
 /* A session began or ended. */
@@ -254,5 +287,7 @@ struct change {
                 struct change_warning warning;
                 struct change_session session;
                 struct change_certified certified;
+                struct change_invited invited;
+                struct change_file file;
         };
 };

@@ -27,6 +27,8 @@ enum frame_type {
         FRAME_REACHED = 8,
         FRAME_LEDGER = 9,
         FRAME_NAME = 10,
+        FRAME_GROUP = 11,
+        FRAME_FILE = 12,
         FRAME_MESSAGE = 0x80,
 };
 

@@ -31,6 +31,10 @@ size_t message_size(const struct message *m)
                 return 1 + m->ring.size;
         case FRAME_LEDGER:
                 return 1 + m->ledger.size;
+        case FRAME_GROUP:
+                return 1 + m->group.size;
+        case FRAME_FILE:
+                return 1 + m->file.size;
         case FRAME_NAME:
                 return 1 + m->name.size;
         case FRAME_DIAL_BACK:
@@ -72,6 +76,12 @@ void message_encode(const struct message *m, uint8_t *ret)
                 break;
         case FRAME_LEDGER:
                 writer_bytes(&w, m->ledger.data, m->ledger.size);
+                break;
+        case FRAME_GROUP:
+                writer_bytes(&w, m->group.data, m->group.size);
+                break;
+        case FRAME_FILE:
+                writer_bytes(&w, m->file.data, m->file.size);
                 break;
         case FRAME_NAME:
                 writer_bytes(&w, m->name.name, m->name.size);
@@ -167,6 +177,16 @@ int message_decode(const uint8_t *frame, size_t size, struct message *ret)
                 m.ledger.size = r.left;
                 m.ledger.data = reader_bytes(&r, r.left);
                 ok = m.ledger.size > 0 && m.ledger.size <= LEDGER_FRAME_MAX;
+                break;
+        case FRAME_GROUP:
+                m.group.size = r.left;
+                m.group.data = reader_bytes(&r, r.left);
+                ok = m.group.size > 0 && m.group.size <= GROUP_FRAME_MAX;
+                break;
+        case FRAME_FILE:
+                m.file.size = r.left;
+                m.file.data = reader_bytes(&r, r.left);
+                ok = m.file.size > 0 && m.file.size <= FILE_FRAME_MAX;
                 break;
         case FRAME_NAME:
                 m.name.size = r.left;

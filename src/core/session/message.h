@@ -21,11 +21,14 @@
  *
  * Who is called otherwise from now on says so, too. Beside that, nodes of the ring talk
  * (core/chord/rpc.h), in a session that may be for this alone, and members of the ledger
- * (core/ledger/gossip.h):
+ * (core/ledger/gossip.h), members of groups (core/group/gossip.h), and who has a file for the other
+ * (core/transfer/wire.h):
  *
  *     | ring(bytes)                                                 |
  *     | <---------------------------------------------------------> |
  *     | ledger(bytes)                                               |
+ *     | <---------------------------------------------------------> |
+ *     | group(bytes), file(bytes)                                   |
  *     | <---------------------------------------------------------> |
  *     | dial_back(port): can I be reached?                          |
  *     | ----------------------------------------------------------> |  b dials a, and tells what
@@ -93,6 +96,14 @@ struct message {
                         size_t size; /* at most LEDGER_FRAME_MAX */
                 } ledger;
                 struct {
+                        const uint8_t *data;
+                        size_t size; /* at most GROUP_FRAME_MAX */
+                } group;
+                struct {
+                        const uint8_t *data;
+                        size_t size; /* at most FILE_FRAME_MAX */
+                } file;
+                struct {
                         const char *name; /* not cleaned */
                         size_t size;      /* at most NAME_FRAME_MAX */
                 } name;                   /* of who says it, from now on */
@@ -107,6 +118,8 @@ struct message {
 
 #define RING_FRAME_MAX 2048
 #define LEDGER_FRAME_MAX (60 * 1024)
+#define GROUP_FRAME_MAX (61 * 1024)
+#define FILE_FRAME_MAX (61 * 1024)
 #define NAME_FRAME_MAX 255
 #define MESSAGE_TEXT_HEAD 33                                  /* bytes before the text */
 #define MESSAGE_TEXT_MAX (FRAME_SIZE_MAX - MESSAGE_TEXT_HEAD) /* bytes that a frame can bear */
