@@ -11,6 +11,7 @@ else.
 
 import argparse
 import concurrent.futures
+import glob
 import json
 import os
 import re
@@ -142,7 +143,8 @@ class Run:
                 os.unlink(self.path("deb", name))
             ok = self.command("deb", ["tests/lib/make-deb", self.path("deb")],
                               env=dict(os.environ, TMPDIR=self.work))
-            found = [f for f in os.listdir(self.path("deb")) if f.endswith(".deb")]
+            found = [f for f in os.listdir(self.path("deb"))
+                     if f.startswith("p2pchat_") and f.endswith(".deb")]
             self.packages["deb"] = self.path("deb", found[0]) if ok and found else None
             self.results.add("lintian", "ok" if ok else "not ok", "the package builds")
         return self.packages["deb"]
@@ -325,7 +327,8 @@ class Run:
         if shutil.which("lintian") is None:
             self.results.leave_out("lintian", "lintian is not installed")
             return
-        done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", package], check=False,
+        packages = glob.glob(os.path.join(os.path.dirname(package), "*.deb"))
+        done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", *packages], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print("\n".join(f"    | {line}" for line in done.stdout.splitlines()[:40]))
         self.results.add("lintian", "ok" if done.returncode == 0 else "not ok", "lintian")
@@ -396,7 +399,8 @@ class Run:
                                 env=dict(os.environ, TMPDIR=self.work)):
                 self.results.leave_out("e2e-debian13", "the package does not build on Debian 13")
                 return
-            package = [f for f in os.listdir(self.path("deb13")) if f.endswith(".deb")][0]
+            package = [f for f in os.listdir(self.path("deb13"))
+                       if f.startswith("p2pchat_") and f.endswith(".deb")][0]
             self.run_e2e("trixie", "e2e-debian13", self.path("deb13", package))
 
     def run_long_worlds(self, directory):
