@@ -24,9 +24,9 @@ import time
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
-TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "lintian", "e2e")
+TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "desktop", "lintian", "e2e")
 MESON_TIERS = ("check", "unit", "sim", "fuzz", "integration")
-PROGRAM_TIERS = ("integration", "interop", "e2e")
+PROGRAM_TIERS = ("integration", "interop", "desktop", "e2e")
 
 PROGRAM_SECONDS_MAX = 1800
 FUZZ_SECONDS = 60
@@ -309,6 +309,8 @@ class Run:
                   "for f in sys.argv[1:]]")
         self.check_tool("python", "python3", ["/usr/bin/python3", "-c", script],
                         sorted(self.files(".py")))
+        self.check_tool("appstream", "appstreamcli", ["appstreamcli", "validate", "--no-net"],
+                        sorted(self.files(".metainfo.xml")))
         self.check_spdx(c_files + shell + sorted(self.files(".py")))
 
     def check_spdx(self, paths):
@@ -470,7 +472,7 @@ class Run:
 
     def run(self):
         directories = {"plain": None, "sanitized": None}
-        if any(self.wanted(t) for t in MESON_TIERS + ("interop",)):
+        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "desktop")):
             directories["plain"], directories["sanitized"] = self.builds()
         for tier in ("check", "unit", "sim", "fuzz"):
             if not self.wanted(tier):
@@ -480,7 +482,7 @@ class Run:
             for kind, directory in directories.items():
                 if directory is not None and not (tier == "check" and kind == "sanitized"):
                     self.run_meson(tier, directory, kind)
-        for tier in ("integration", "interop"):
+        for tier in ("integration", "interop", "desktop"):
             if not self.wanted(tier):
                 continue
             for kind, directory in directories.items():
@@ -491,7 +493,7 @@ class Run:
                                          "P2PCHAT_BUILD_SAN": directories["sanitized"]})
             else:
                 self.results.leave_out(tier, "the build failed")
-        for tier in MESON_TIERS + ("interop",):
+        for tier in MESON_TIERS + ("interop", "desktop"):
             if self.wanted(tier) and tier not in self.results.counts and not self.options.only:
                 self.results.leave_out(tier, "there are no tests")
         if self.wanted("lintian"):
