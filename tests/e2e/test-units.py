@@ -135,6 +135,39 @@ def a_restart_keeps_the_sockets():
 
 
 @test
+def a_hook_answers():
+    drop_in = "/etc/systemd/system/p2pchat-hook@.service.d"
+    defer(lambda: ece.run("rm", "-r", "/etc/p2pchat/hooks.d/echo", drop_in))
+    defer(lambda: ece.run("systemctl", "disable", "--now", "p2pchat-hook@echo.service"))
+    ece.write("/etc/p2pchat/hooks.d/echo", """#!/bin/sh
+# The first attempt fails: the same message comes again.
+[ -e "$STATE_DIRECTORY/failed" ] || { touch failed; exit 1; }
+grep -o '"text":"[^"]*"' >>"$STATE_DIRECTORY/texts"
+touch /etc/p2pchat/hooks.d/mine 2>/dev/null && exit 2
+exec p2pchat send bob "got it" >/dev/null
+""", 0o755)
+    # A hook that is not there is refused before anything runs.
+    assert_true(ece.run("systemctl", "start", "p2pchat-hook@other.service",
+                        check=False).returncode != 0, "a hook without a program")
+    ece.run("mkdir", "-p", drop_in)
+    ece.write(f"{drop_in}/soon.conf", "[Service]\nRestartSec=200ms\n")
+    ece.run("systemctl", "daemon-reload")
+    ece.run("systemctl", "enable", "--now", "p2pchat-hook@echo.service")
+    wait_for(lambda: ece.run("test", "-e", "/var/lib/p2pchat-hook/echo/echo",
+                             check=False).returncode == 0, 60, "the hook's cursor")
+    bob.call("SendMessage", "ss", "ece", "for the hook")
+    bob.wait_message("got it")
+    assert_equal(ece.read("/var/lib/p2pchat-hook/echo/texts").split("\n")[0],
+                 '"text":"for the hook"')
+    ece.run("systemctl", "stop", "p2pchat-hook@echo.service")
+    bob.call("SendMessage", "ss", "ece", "missed at first")
+    ece.run("systemctl", "start", "p2pchat-hook@echo.service")
+    wait_for(lambda: "missed at first" in ece.read("/var/lib/p2pchat-hook/echo/texts"), 60,
+             "what it missed")
+    assert_equal(len(ece.read("/var/lib/p2pchat-hook/echo/texts").splitlines()), 2)
+
+
+@test
 def an_upgrade_serves_who_waits():
     version = ece.out("dpkg-query", "-W", "-f", "${Version}", "p2pchat")
     ece.run("sh", "-c", "rm -rf /root/next && dpkg-deb -R /root/p2pchat.deb /root/next && "
