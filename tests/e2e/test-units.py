@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import *  # noqa: E402,F403
 from machine import Machine, Network  # noqa: E402
 
+TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 NAME, PATH = "org.example.P2PChat", "/org/example/P2PChat"
 
 SOCKETS = ("p2pchatd.socket", "p2pchatd-announce.socket", "p2pchatd-announce6.socket",
@@ -50,6 +51,15 @@ def stop_with_quiet_neighbours():
         return ece.unit("p2pchatd.service", "ActiveState") == "inactive"
 
     wait_for(is_down, 30, "the service to be down", 1)
+
+
+@test
+def the_package_tests_itself():
+    with open(os.path.join(TREE, "debian/tests/installed"), encoding="utf-8") as file:
+        bob.write("/root/installed", file.read(), 0o755)
+    bob.run("/root/installed")
+    bob.run("p2pchat", "name", "bob")
+    ece.wait_user("bob")
 
 
 @test
