@@ -11,6 +11,7 @@ else.
 
 import argparse
 import concurrent.futures
+import filecmp
 import glob
 import json
 import os
@@ -378,6 +379,29 @@ class Run:
 
     # The long ones
 
+    def run_reproducible(self):
+        """A second build, elsewhere and at another hour, makes the same packages bit by bit."""
+        first = self.package()
+        if first is None:
+            return
+        self.title("reproducible build")
+        again = self.path("deb-again")
+        elsewhere = self.path("another", "place")
+        for directory in (again, elsewhere):
+            os.makedirs(directory, exist_ok=True)
+        if not self.command("deb-again", ["sh", "-c", 'umask 0077 && tests/lib/make-deb "$1"', "sh",
+                                          again],
+                            env=dict(os.environ, TMPDIR=elsewhere, TZ="Asia/Tokyo",
+                                     LC_ALL="C.UTF-8", USER="somebody", HOME=elsewhere)):
+            self.results.add("lintian", "not ok", "reproducible", "the second build failed")
+            return
+        names = sorted(os.path.basename(p)
+                       for p in glob.glob(os.path.join(os.path.dirname(first), "*.deb")))
+        different = [n for n in names if not filecmp.cmp(
+            os.path.join(os.path.dirname(first), n), os.path.join(again, n), shallow=False)]
+        self.results.add("lintian", "not ok" if different else "ok", "reproducible",
+                         " ".join(different))
+
     def run_long(self, plain):
         if self.wanted("sim"):
             self.run_long_worlds(plain)
@@ -391,6 +415,8 @@ class Run:
                 self.results.leave_out("integration-long", "the build failed")
         if self.wanted("fuzz"):
             self.run_long_fuzz()
+        if self.wanted("lintian"):
+            self.run_reproducible()
         if self.wanted("e2e"):
             if not self.is_root:
                 self.results.leave_out("e2e-debian13", "needs root")
