@@ -16,12 +16,14 @@
 #include "core/node/node.h"
 #include "daemon/chore.h"
 #include "daemon/datagram.h"
+#include "daemon/files.h"
 #include "daemon/ledger.h"
 #include "daemon/link.h"
 #include "daemon/listener.h"
 #include "daemon/memory.h"
 #include "daemon/network.h"
 #include "daemon/ring.h"
+#include "daemon/spool.h"
 #include "os/config.h"
 
 #define MANAGER_TURN_INPUTS_MAX 256
@@ -52,6 +54,8 @@ struct manager {
         struct network network;
         struct ring ring;
         struct ledger_host ledger;
+        struct spool spool;
+        struct files files;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */

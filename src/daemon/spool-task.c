@@ -340,20 +340,23 @@ static void put_clean(const struct spool_job *j)
 }
 
 /*
- * Away: in pieces, for a file system may take its time with a large file
+ * Away: its name at once, the rest in pieces, for a file system may take its time with a large file
  */
 static int discard_slice(struct spool_worker *w, struct spool_job *j)
 {
         char name[SPOOL_NAME_SIZE];
         struct stat st;
 
+        if (j->is_begun)
+                return fstat(j->fd, &st) == 0 && st.st_size > SPOOL_DISCARD_SIZE &&
+                                       ftruncate(j->fd, st.st_size - SPOOL_DISCARD_SIZE) == 0
+                               ? SLICE_AGAIN
+                               : SLICE_DONE;
         spool_name(&j->id, name);
-        if (j->fd < 0)
-                j->fd = openat(w->place.directory, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (j->fd >= 0 && fstat(j->fd, &st) == 0 && st.st_size > SPOOL_DISCARD_SIZE &&
-                ftruncate(j->fd, st.st_size - SPOOL_DISCARD_SIZE) == 0)
-                return SLICE_AGAIN;
-        return unlinkat(w->place.directory, name, 0) < 0 && errno != ENOENT ? -errno : SLICE_DONE;
+        j->fd = openat(w->place.directory, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (unlinkat(w->place.directory, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        return j->fd < 0 ? SLICE_DONE : SLICE_AGAIN;
 }
 
 static int slice(struct spool_worker *w, struct spool_job *j)

@@ -48,9 +48,12 @@ void spool_job_cancel(struct spool_job *j)
         j->is_cancelled = true;
 }
 
+/* What is asked about one file is begun in the order of asking: with the name of a file its place
+ * is free, and the rest of it can wait. */
 static bool is_urgent(const struct spool_job *j)
 {
-        return j->task == SPOOL_WRITE || j->task == SPOOL_READ;
+        return j->task == SPOOL_WRITE || j->task == SPOOL_READ ||
+               (j->task == SPOOL_DISCARD && !j->is_begun);
 }
 
 /*
@@ -90,7 +93,7 @@ static void do_slice(struct spool_worker *w, struct list *queue)
         is_done = spool_task_slice(w, j);
         (void)pthread_mutex_lock(&w->lock);
         w->current = NULL;
-        list_append(is_done ? &w->done : queue, &j->list);
+        list_append(is_done ? &w->done : is_urgent(j) ? &w->urgent : &w->slow, &j->list);
         if (is_done)
                 tell(w);
 }
