@@ -3,7 +3,7 @@
  * Keys, and sealing under them
  *
  *     secret --HKDF--> wrapping key --seals--> key of a conversation --seals--> its messages
- *                  |-> records key --seals--> settings, peers, streams, blocks
+ *                  |-> records key --seals--> settings, peers, streams, blocks, transfers
  *                  \-> erased key --hashes--> origins of erased messages
  *
  * A sealed value is a fresh random nonce, the sealed bytes, their tag. Table, column, conversation

@@ -95,6 +95,10 @@ static const char *const texts[N_STATEMENTS] = {
                           " ON CONFLICT (network, height) DO UPDATE SET sealed ="
                           " excluded.sealed",
         [SQL_BLOCK_DELETE] = "DELETE FROM block WHERE network = ?1 AND height > ?2",
+        [SQL_TRANSFER_LIST] = "SELECT id, sealed FROM transfer ORDER BY place",
+        [SQL_TRANSFER_SET] = "INSERT INTO transfer (id, sealed) VALUES (?1, ?2)"
+                             " ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_TRANSFER_DELETE] = "DELETE FROM transfer WHERE id = ?1",
 };
 
 int store_errno(struct store *s, int sqlite_result)

@@ -17,8 +17,8 @@
 #define SCRATCH_SIZE_MAX (1024 * 1024)
 #define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
 
-/* What makes version 1 of nothing, version 2 of that, version 3 of that. */
-extern const char store_schema_1[], store_schema_2[], store_schema_3[];
+/* What makes version 1 of nothing, version 2 of that, and so on. */
+extern const char store_schema_1[], store_schema_2[], store_schema_3[], store_schema_4[];
 
 /* Prepared once, when first used, and kept. */
 enum statement {
@@ -74,6 +74,9 @@ enum statement {
         SQL_BLOCK_GENESIS,
         SQL_BLOCK_SET,
         SQL_BLOCK_DELETE,
+        SQL_TRANSFER_LIST,
+        SQL_TRANSFER_SET,
+        SQL_TRANSFER_DELETE,
         N_STATEMENTS,
 };
 
@@ -85,7 +88,7 @@ struct conversation_key {
 /* From secret_alloc(). */
 struct store_keys {
         uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
-        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks */
+        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks, transfers */
         uint8_t erased[KEY_SIZE];  /* hashes origins of erased messages */
         uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
 };
@@ -260,6 +263,16 @@ int store_apply_blocks_gone(struct store *s, const struct block_record *block);
  * -EBADMSG or -ENOMEM. */
 int store_decode_block(
         struct store *s, const void *sealed, size_t size, struct block_record *block);
+
+/*
+ * transfer.c
+ */
+int store_apply_transfer(struct store *s, const struct file_record *file);
+int store_apply_transfer_gone(struct store *s, const struct transfer_id *id);
+/* Of a row, what is sealed; file->transfer.id is there already. @name gets what its name points to.
+ * 0, -EBADMSG or -ENOMEM. */
+int store_decode_transfer(struct store *s, const void *sealed, size_t size,
+        struct file_record *file, char name[static TRANSFER_NAME_MAX + 1]);
 
 /*
  * erase.c: erasing what is old, and what is remembered of it

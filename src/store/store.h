@@ -47,8 +47,8 @@ DEFINE_CLEANUP(struct store *, store_free)
 /*
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
  * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
- * streams with marks and refusals, the queue with its numbers, origins of received messages, and
- * chains of the ledger as far as they go, with gaps where a block was lost.
+ * streams with marks and refusals, the queue with its numbers, origins of received messages,
+ * transfers of files, and chains of the ledger as far as they go, with gaps where a block was lost.
  * What belongs to something that was lost is left out. *ret_n_lost counts what could not be read.
  * Same outcomes as store_open().
  */
@@ -72,6 +72,10 @@ int store_load_streams(struct store *s, store_stream_fn fn, void *userdata);
 int store_load_marks(struct store *s, store_mark_fn fn, void *userdata);
 int store_load_refused(struct store *s, store_refused_fn fn, void *userdata);
 int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
+/* Its name lasts for the call. */
+typedef int (*store_transfer_fn)(const struct file_record *file, void *userdata);
+/* Transfers of files, in the order in which they began. */
+int store_load_transfers(struct store *s, store_transfer_fn fn, void *userdata);
 /* 0 and memory to be freed, or -ENOENT. */
 int store_load_username(struct store *s, char **ret);
 /* 0, or -ENOENT: nothing was kept, or not by anything that this version knows. */

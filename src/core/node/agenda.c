@@ -69,6 +69,8 @@ static size_t change_size(const struct change *c)
                 return string_size(c->session.user) + string_size(c->session.what);
         case CHANGE_BLOCK:
                 return c->block.size;
+        case CHANGE_TRANSFER:
+                return string_size(c->transfer.transfer.name);
         case CHANGE_INVITED:
                 return string_size(c->invited.word) + string_size(c->invited.by);
         case CHANGE_FILE:
@@ -86,6 +88,7 @@ static size_t change_size(const struct change *c)
         case CHANGE_RING:
         case CHANGE_LEDGER:
         case CHANGE_BLOCKS_GONE:
+        case CHANGE_TRANSFER_GONE:
         case CHANGE_CERTIFIED:
                 break;
         }
@@ -130,6 +133,10 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_BLOCK:
                 c->block.data = (uint8_t *)copy(&end, c->block.data, c->block.size);
                 break;
+        case CHANGE_TRANSFER:
+                c->transfer.transfer.name = copy(
+                        &end, c->transfer.transfer.name, string_size(c->transfer.transfer.name));
+                break;
         case CHANGE_INVITED:
                 c->invited.word = copy(&end, c->invited.word, string_size(c->invited.word));
                 c->invited.by = copy(&end, c->invited.by, string_size(c->invited.by));
@@ -151,6 +158,7 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_RING:
         case CHANGE_LEDGER:
         case CHANGE_BLOCKS_GONE:
+        case CHANGE_TRANSFER_GONE:
         case CHANGE_CERTIFIED:
                 break;
         }

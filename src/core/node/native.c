@@ -102,6 +102,7 @@ static const char *end_word(const struct link *link, enum session_end how, enum 
 static int session_lost(struct node *n, struct native *native, enum link_loss loss, struct now now)
 {
         struct peer *peer = native->peer;
+        int r;
 
         native->link = 0;
         native->expected_usec = loss == LOSS_REPLACED ? usec_add(now.mono_usec, EXPECTED_USEC) : 0;
@@ -110,8 +111,10 @@ static int session_lost(struct node *n, struct native *native, enum link_loss lo
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
         peer->record.heard_usec = now.real_usec;
         peer_touch(&n->peers, peer);
-        if (native->dial_link != 0 || peer->outbox.n == 0)
-                return 0;
+        r = node_files_lost(n, native, now);
+        if (r < 0 || native->dial_link != 0 || !peer_is_awaited(peer) ||
+                (loss == LOSS_IN_PEACE && node_files_rest(n, peer, now)))
+                return r;
         if (loss == LOSS_REPLACED) {
                 n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
                 return 0;
@@ -230,8 +233,8 @@ static int take_end(struct node *n, struct link *link, enum session_end how, enu
         return r < 0 ? r : forget(n, link, loss_of(how, goodbye), now);
 }
 
-/* What is said of streams: to one who is for the ring alone so far, we are a user. */
-static int take_stream_message(
+/* What is said of streams and files: to one who is for the ring alone so far, we are a user. */
+static int take_user_message(
         struct node *n, struct link *link, const struct message *m, struct now now)
 {
         struct native *native = proven_at(link);
@@ -245,6 +248,8 @@ static int take_stream_message(
         }
         if (!native)
                 return 0;
+        if (m->type == FRAME_FILE)
+                return node_files_receive(n, native, m->file.data, m->file.size, now);
         r = node_stream_receive(n, native, m, now);
         return r == STREAM_BROKEN ? close_session(n, link, "broken", GOODBYE_OTHER, now) : r;
 }
@@ -267,9 +272,9 @@ static int take_message(struct node *n, struct link *link, const struct message 
         case FRAME_ACKNOWLEDGE:
         case FRAME_REFUSED:
         case FRAME_MESSAGE:
-                return take_stream_message(n, link, m, now);
-        case FRAME_GROUP:
         case FRAME_FILE:
+                return take_user_message(n, link, m, now);
+        case FRAME_GROUP:
         case FRAME_GOODBYE:
                 break;
         }
