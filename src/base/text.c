@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Text that came from somebody */
+#include <stdio.h>
+
 #include "base/text.h"
 
 int utf8_decode(const char *s, size_t n, uint32_t *ret)
@@ -183,4 +185,60 @@ bool username_is_valid(const char *s)
                             (*s >= '0' && *s <= '9') || *s == '_' || *s == '-'))
                         return false;
         return true;
+}
+
+void file_name_make(const char *name, unsigned n, char ret[static FILE_NAME_SIZE])
+{
+        const char *slash = strrchr(name, '/');
+        char suffix[16] = "";
+        size_t left, size = 0, max;
+
+        name = slash ? slash + 1 : name;
+        if (n > 1)
+                (void)snprintf(suffix, sizeof suffix, " (%u)", n);
+        max = FILE_NAME_SIZE - 1 - strlen(suffix);
+        left = strlen(name);
+        while (left > 0) {
+                uint32_t c;
+                int k = utf8_decode(name, left, &c);
+
+                if (k < 0)
+                        k = 1, c = '\n';
+                if (size + (size_t)k > max)
+                        break;
+                if (!codepoint_is_control(c) && !codepoint_is_bidi(c)) {
+                        memcpy(ret + size, name, (size_t)k);
+                        size += (size_t)k;
+                }
+                name += k;
+                left -= (size_t)k;
+        }
+        for (size_t i = 0; i < size && (ret[i] == '.' || ret[i] == '-'); i++)
+                ret[i] = '_';
+        if (size == 0)
+                ret[size++] = '_';
+        memcpy(ret + size, suffix, strlen(suffix) + 1);
+}
+
+const char *size_format(uint64_t size, char ret[static SIZE_STRING_MAX])
+{
+        static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+        uint64_t tenths = size * 10;
+        size_t unit = 0;
+
+        if (size < 1024) {
+                (void)snprintf(
+                        ret, SIZE_STRING_MAX, "%u byte%s", (unsigned)size, size == 1 ? "" : "s");
+                return ret;
+        }
+        /* Above 1 EiB tenths do not matter, nor would they fit. */
+        tenths = size > UINT64_MAX / 10 ? size / 1024 * 10 : tenths / 1024;
+        for (; tenths >= 10240 && unit + 1 < ELEMENTSOF(units); unit++)
+                tenths /= 1024;
+        if (tenths < 100 && tenths % 10 > 0)
+                (void)snprintf(ret, SIZE_STRING_MAX, "%u.%u %s", (unsigned)(tenths / 10),
+                        (unsigned)(tenths % 10), units[unit]);
+        else
+                (void)snprintf(ret, SIZE_STRING_MAX, "%u %s", (unsigned)(tenths / 10), units[unit]);
+        return ret;
 }

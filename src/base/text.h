@@ -39,3 +39,15 @@ bool name_equal(const char *a, const char *b);
 void name_fold(const char *s, char ret[static NAME_SIZE_MAX + 1]);
 /* May it be our own: 3 to 20 of A-Za-z0-9_- */
 bool username_is_valid(const char *s);
+
+/*
+ * The name of another's as that of a new file: what stands behind the last '/', without control and
+ * bidirectional characters, leading dots and dashes as '_', cut where it must be. @n above 1 makes
+ * "NAME (2)" of it, and so on.
+ */
+#define FILE_NAME_SIZE 256
+void file_name_make(const char *name, unsigned n, char ret[static FILE_NAME_SIZE]);
+
+/* "512 bytes", "1.5 KiB", "20 MiB". */
+#define SIZE_STRING_MAX 24
+const char *size_format(uint64_t size, char ret[static SIZE_STRING_MAX]);

@@ -83,6 +83,17 @@ struct bus_pending {
         usec_t time_usec;
 };
 
+/* A row of List: a file that is not over. */
+struct bus_file {
+        const char *id;
+        const char *user;
+        const char *name;
+        uint64_t size;
+        uint64_t done;
+        const char *direction;
+        const char *state;
+};
+
 struct bus_send_options {
         const char *security; /* NULL: the default of the service */
         const char *number;   /* NULL: random */
@@ -96,6 +107,8 @@ struct bus_client_signals {
         int (*message_state)(const char *id, const char *state, const char *reason, void *userdata);
         int (*user)(const char *user, const char *id, const char *state, void *userdata);
         int (*warning)(const char *kind, const char *user, const char *sentence, void *userdata);
+        int (*file_progress)(const char *id, uint64_t done, uint64_t size, void *userdata);
+        int (*file_finished)(const char *id, const char *state, const char *reason, void *userdata);
         int (*last_sequence)(uint64_t sequence, void *userdata);
         /* The service took its name, or lost it. */
         int (*service)(bool there, void *userdata);
@@ -140,6 +153,7 @@ int bus_check_next(sd_bus_message *m, struct bus_check *ret);
 int bus_found_next(sd_bus_message *m, struct bus_found *ret);
 int bus_name_next(sd_bus_message *m, struct bus_name *ret);
 int bus_pending_next(sd_bus_message *m, struct bus_pending *ret);
+int bus_file_next(sd_bus_message *m, struct bus_file *ret);
 
 /* @options may be NULL. @ret_id and @ret_state live as long as @ret. */
 int bus_client_send(struct bus_client *c, const char *user, const char *text,
@@ -182,6 +196,15 @@ int bus_client_ledger_list(
 int bus_client_ledger_check(
         struct bus_client *c, uint64_t *ret_n_records, uint64_t *ret_n_bad, char **ret_first);
 int bus_client_ledger_status(struct bus_client *c, sd_bus_message **ret);
+
+/* Files. Descriptors stay the caller's, and @ret_id is his. Accepting what is whole already takes
+ * as long as its writing. */
+int bus_client_file_list(struct bus_client *c, sd_bus_message **ret);
+int bus_client_file_send(
+        struct bus_client *c, const char *user, const char *name, int fd, char **ret_id);
+int bus_client_file_accept(struct bus_client *c, const char *id, int fd);
+int bus_client_file_reject(struct bus_client *c, const char *id);
+int bus_client_file_cancel(struct bus_client *c, const char *id);
 
 /* Of this machine, for root. @ret_id is the caller's. The descriptor stays his, too. */
 int bus_client_identity_new(struct bus_client *c, char **ret_id);

@@ -13,17 +13,19 @@
 #define P2PCHAT_BUS_INTERFACE "org.example.P2PChat"
 #define P2PCHAT_BUS_RING_INTERFACE "org.example.P2PChat.Ring"
 #define P2PCHAT_BUS_LEDGER_INTERFACE "org.example.P2PChat.Ledger"
+#define P2PCHAT_BUS_FILES_INTERFACE "org.example.P2PChat.Files"
 #define P2PCHAT_BUS_IDENTITY_INTERFACE "org.example.P2PChat.Identity"
 #define P2PCHAT_BUS_ERROR_PREFIX "org.example.P2PChat.Error."
 
-/* Signatures of the rows of ListUsers, of all history pages, of Diagnose, of Find, of Get and List,
- * and of Pending. */
+/* Signatures of the rows of ListUsers, of all history pages, of Diagnose, of Find, of Get and List
+ * of the ledger, of Pending, and of List of the files. */
 #define P2PCHAT_BUS_USER_ROW "sssstss"
 #define P2PCHAT_BUS_MESSAGE_ROW "tsssstsssss"
 #define P2PCHAT_BUS_CHECK_ROW "sss"
 #define P2PCHAT_BUS_FOUND_ROW "ssas"
 #define P2PCHAT_BUS_NAME_ROW "sstss"
 #define P2PCHAT_BUS_PENDING_ROW "sst"
+#define P2PCHAT_BUS_FILE_ROW "sssttss"
 
 /* A page of history ends at the caller's limit, at this many rows or at this many bytes,
  * whichever comes first, but never before its first row. */

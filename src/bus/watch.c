@@ -91,6 +91,27 @@ static int on_properties(struct bus_client *c, sd_bus_message *m)
         return changed ? c->signals->last_sequence(sequence, c->userdata) : 0;
 }
 
+static int on_file_signal(struct bus_client *c, sd_bus_message *m)
+{
+        const struct bus_client_signals *s = c->signals;
+        const char *id, *state, *reason;
+        uint64_t done, size;
+        int r = 0;
+
+        if (s->file_progress &&
+                sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Progress")) {
+                r = sd_bus_message_read(m, "stt", &id, &done, &size);
+                if (r >= 0)
+                        r = s->file_progress(id, done, size, c->userdata);
+        } else if (s->file_finished &&
+                   sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Finished")) {
+                r = sd_bus_message_read(m, "sss", &id, &state, &reason);
+                if (r >= 0)
+                        r = s->file_finished(id, state, reason, c->userdata);
+        }
+        return r;
+}
+
 /* A newer service may add to a signal; what we do not understand is not ours to judge. */
 static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -122,7 +143,7 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 if (r >= 0)
                         r = s->warning(x, y, z, c->userdata);
         } else
-                r = 0;
+                r = on_file_signal(c, m);
 
         if (r == -ENXIO || r == -EBADMSG)
                 return 0;

@@ -65,6 +65,12 @@ const struct command commands[] = {
                 "whose name is whose, and how that is known", 0, 2,
                 (unsigned)OPTION_REGISTRAR | (unsigned)OPTION_OPEN | (unsigned)OPTION_BUILT_IN,
                 COMPLETE_LEDGER, false, run_ledger },
+        { "file",
+                "[list | send USER PATH|- [--name NAME] [--detach] | accept ID [PATH] | reject ID "
+                "| "
+                "cancel ID]",
+                "send and receive files", 0, 3, (unsigned)OPTION_DETACH | (unsigned)OPTION_NAME,
+                COMPLETE_FILE, false, run_file },
         { "disconnect", "USER", "end the session with a user; the next message makes another", 1, 1,
                 0, COMPLETE_USER, false, run_disconnect },
         { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
@@ -103,6 +109,8 @@ static const struct {
         { "registrar", "USER", "who may approve registrations, or a key; up to 16 times" },
         { "open", NULL, "everybody may register" },
         { "built-in", NULL, "the network that is built in" },
+        { "detach", NULL, "do not wait until the other side has it" },
+        { "name", "NAME", "what to call the file (default: as its path does)" },
 };
 
 const struct command *command_find(const char *name)
@@ -215,6 +223,9 @@ static int parse_value(struct arguments *a, unsigned option, const char *value)
                 break;
         case OPTION_FOR:
                 a->successor = value;
+                break;
+        case OPTION_NAME:
+                a->name = value;
                 break;
         case OPTION_REGISTRAR:
                 if (a->n_registrars == REGISTRARS_MAX)
@@ -428,4 +439,11 @@ void command_complete(
                 complete_identity(last, emit, userdata);
         else if (n_before == 0 && command->completion == COMPLETE_LEDGER)
                 ledger_complete(last, emit, userdata);
+        else if (n_before == 0 && command->completion == COMPLETE_FILE)
+                file_complete(last, emit, userdata);
+        else if (n_before == 1 && command->completion == COMPLETE_FILE &&
+                 strcasecmp(words[1], "send") == 0)
+                complete_users(cli, last, emit, userdata);
+        else if (n_before == 1 && command->completion == COMPLETE_FILE)
+                file_complete_ids(cli, words[1], last, emit, userdata);
 }

@@ -28,6 +28,8 @@ enum {
         OPTION_REGISTRAR = 1 << 14,
         OPTION_OPEN = 1 << 15,
         OPTION_BUILT_IN = 1 << 16,
+        OPTION_DETACH = 1 << 17,
+        OPTION_NAME = 1 << 18,
 };
 
 #define LINES_DEFAULT 50
@@ -42,6 +44,7 @@ struct arguments {
         const char *exec;
         const char *cursor;
         const char *successor;
+        const char *name;
         const char *registrars[REGISTRARS_MAX];
         size_t n_registrars;
         uint64_t since;
@@ -56,6 +59,7 @@ enum completion {
         COMPLETE_COMMAND,
         COMPLETE_IDENTITY, /* a word of the command identity */
         COMPLETE_LEDGER,   /* a word of the command ledger */
+        COMPLETE_FILE,     /* likewise of file, and then what it wants */
 };
 
 struct command {
@@ -93,6 +97,11 @@ void command_complete(
 /* ledger.c: the words of the command. */
 void ledger_complete(const char *prefix, command_emit_t emit, void *userdata);
 
+/* file.c: the words of the command, and the beginnings of ids. */
+void file_complete(const char *prefix, command_emit_t emit, void *userdata);
+void file_complete_ids(
+        struct cli *cli, const char *word, const char *prefix, command_emit_t emit, void *userdata);
+
 /* The functions of the table. */
 int run_users(struct cli *cli, const struct arguments *a);
 int run_send(struct cli *cli, const struct arguments *a);
@@ -119,5 +128,6 @@ int run_find(struct cli *cli, const struct arguments *a);
 int run_ring(struct cli *cli, const struct arguments *a);
 int run_register(struct cli *cli, const struct arguments *a);
 int run_revoke(struct cli *cli, const struct arguments *a);
+int run_file(struct cli *cli, const struct arguments *a);
 int run_ledger(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

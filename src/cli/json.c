@@ -212,6 +212,32 @@ char *json_name(const struct bus_name *n)
         return line(o, NULL);
 }
 
+char *json_file(const struct bus_file *f)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "id", f->id) < 0 || add_string(o, "user", f->user) < 0 ||
+                add_string(o, "name", f->name) < 0 || add_number(o, "size", f->size) < 0 ||
+                add_number(o, "done", f->done) < 0 ||
+                add_string(o, "direction", f->direction) < 0 ||
+                add_string(o, "state", f->state) < 0)
+                return NULL;
+        return line(o, NULL);
+}
+
+char *json_file_state(const char *id, const char *state, const char *reason, const char *path)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        if (!o || add_string(o, "id", id) < 0 || add_string(o, "state", state) < 0 ||
+                (reason && add_string(o, "reason", reason) < 0) ||
+                (path && add_string(o, "path", path) < 0))
+                return NULL;
+        return line(o, NULL);
+}
+
 char *json_pending(const struct bus_pending *p)
 {
         _cleanup_(object_putp)

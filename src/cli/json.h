@@ -31,6 +31,9 @@ char *json_name(const struct bus_name *n);
 char *json_pending(const struct bus_pending *p);
 char *json_checked(uint64_t n_records, uint64_t n_bad, const char *first);
 char *json_network(const char *word);
+char *json_file(const struct bus_file *f);
+/* @reason, @path: or NULL. */
+char *json_file_state(const char *id, const char *state, const char *reason, const char *path);
 char *json_registration(const char *word, const char *registration);
 /* Any object. */
 char *json_line(struct json_object *o);

@@ -29,6 +29,12 @@ _p2pchat()
                 return
         fi
 
+        if [[ ${words[0]} == file && ${words[1]} == @(send|accept) && ${#words[@]} -eq 4 && $cur != -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                compopt -o filenames 2>/dev/null
+                return
+        fi
+
         if [[ ${words[0]} == join && ${#words[@]} -eq 2 && $cur != -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
                 return

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/dictionary.h"
 #include "cli/format.h"
@@ -48,6 +49,8 @@ static const struct dictionary_label labels[] = {
         { "sessions", "Encrypted sessions", VALUE_PLAIN },
         { "ring", "Ring", VALUE_PLAIN },
         { "ledger", "Ledger", VALUE_PLAIN },
+        { "files", "Files under way", VALUE_PLAIN },
+        { "spool", "Spool", VALUE_PLAIN },
         { "sockets", "Ports", VALUE_PLAIN },
         { "keep", "Kept of messages", VALUE_PLAIN },
         { "store", "Database", VALUE_PLAIN },
@@ -109,11 +112,37 @@ static int unite_ledger(struct json_object *status)
         return 0;
 }
 
+/* The same twice: "2, 20 MiB", and "20 MiB of 16 GiB". */
+static int unite_files(struct json_object *status)
+{
+        static const char *const keys[] = { "files", "files_size", "spool_size", "spool_max" };
+        char texts[2][64], sizes[3][SIZE_STRING_MAX];
+        struct json_object *values[ELEMENTSOF(keys)], *files, *spool;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                if (!json_object_object_get_ex(status, keys[i], &values[i]))
+                        return 0;
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
+                size_format(json_object_get_uint64(values[i + 1]), sizes[i]);
+        (void)snprintf(texts[0], sizeof texts[0], "%" PRIu64 ", %s",
+                json_object_get_uint64(values[0]), sizes[0]);
+        (void)snprintf(texts[1], sizeof texts[1], "%s of %s", sizes[1], sizes[2]);
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++)
+                json_object_object_del(status, keys[i]);
+        files = json_object_new_string(texts[0]);
+        if (!files || json_object_object_add(status, "files", files) < 0)
+                return -ENOMEM;
+        spool = json_object_new_string(texts[1]);
+        return !spool || json_object_object_add(status, "spool", spool) < 0 ? -ENOMEM : 0;
+}
+
 static int unite(struct json_object *status)
 {
         int r = unite_ring(status);
 
-        return r < 0 ? r : unite_ledger(status);
+        if (r >= 0)
+                r = unite_ledger(status);
+        return r < 0 ? r : unite_files(status);
 }
 
 int run_status(struct cli *cli, const struct arguments *a)

@@ -37,6 +37,7 @@ static void forget_calls(struct bus *b, const struct caller *caller)
 
                 if (c->caller != caller)
                         continue;
+                files_forget_call(&b->manager->files, c->number);
                 ring_forget_call(&b->manager->ring, c->number);
                 node_forget_call(b->manager->node, c->number);
                 bus_call_free(b, c);
@@ -326,6 +327,21 @@ int bus_begin_call(struct bus *b, sd_bus_message *message, begin_fn begin, sd_bu
         drop_idle(b);
         if (!list_is_empty(&b->unread) || (b->n_waiting >= P2PCHAT_BUS_CALLS_MAX &&
                                                   (!caller->is_known || is_anybody_unknown(b))))
+                return hold_unread(b, caller, message, begin);
+        return begin(b, message, caller, error);
+}
+
+int bus_begin_known_call(
+        struct bus *b, sd_bus_message *message, begin_fn begin, sd_bus_error *error)
+{
+        struct caller *caller;
+        int r;
+
+        r = bus_get_caller(b, message, &caller);
+        if (r < 0)
+                return r;
+        drop_idle(b);
+        if (!caller->is_known || !list_is_empty(&b->unread))
                 return hold_unread(b, caller, message, begin);
         return begin(b, message, caller, error);
 }

@@ -247,6 +247,8 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
                 r = sd_bus_message_append(reply, "s", "third");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "queue");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "files");
         if (r >= 0 && config->ring)
                 r = sd_bus_message_append(reply, "s", "ring");
         if (r >= 0 && config->ledger)

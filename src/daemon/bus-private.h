@@ -12,6 +12,8 @@
  *     bus-ledger.c         org.example.P2PChat.Ledger
  *     bus-ledger-status.c  its GetStatus and properties
  *     bus-check.c          its method Check, in slices
+ *     bus-files.c          org.example.P2PChat.Files: deciding, listing, signals
+ *     bus-files-send.c     its Send and Accept, and their answers
  *     bus-history.c        pages of history, and searching in slices
  *     bus-status.c         GetStatus and Diagnose
  *     bus-signal.c         signals and changed properties, as long as the bus takes them
@@ -120,6 +122,9 @@ struct bus {
         sd_event_source *changed_source, *drain_timer;
         struct list presences; /* of struct presence_signal, bus-signal.c: while the bus is slow */
         size_t n_presences;
+        struct list progresses; /* of struct progress_signal, bus-files.c */
+        size_t n_progresses;
+        sd_event_source *progress_timer;
         size_t signals_size; /* bytes of signals since nothing was queued */
 };
 
@@ -127,6 +132,7 @@ extern const sd_bus_vtable bus_manager_vtable[];
 extern const sd_bus_vtable bus_identity_vtable[];
 extern const sd_bus_vtable bus_ring_vtable[];
 extern const sd_bus_vtable bus_ledger_vtable[];
+extern const sd_bus_vtable bus_files_vtable[];
 extern const sd_bus_vtable bus_log_control_vtable[];
 
 /* bus-manager.c */
@@ -187,9 +193,20 @@ int bus_checks_start(struct bus *b);
 /* Of one caller, or NULL for all. */
 void bus_checks_forget(struct bus *b, const struct caller *c);
 
+/* bus-files.c */
+int bus_files_start(struct bus *b);
+void bus_files_done(struct bus *b);
+
+/* bus-files-send.c */
+int bus_file_send(sd_bus_message *message, void *userdata, sd_bus_error *error);
+int bus_file_accept(sd_bus_message *message, void *userdata, sd_bus_error *error);
+
 /* bus-call.c */
 /* Lets @begin read the call, at once or when it is known whose it is. What a handler returns. */
 int bus_begin_call(struct bus *b, sd_bus_message *message, begin_fn begin, sd_bus_error *error);
+/* The same, but always when it is known whose it is. */
+int bus_begin_known_call(
+        struct bus *b, sd_bus_message *message, begin_fn begin, sd_bus_error *error);
 /* Fewer of its uid's calls wait than may. */
 bool bus_caller_may_wait(const struct bus *b, const struct caller *caller);
 /* @may_wait: longer than this turn. 0 or -ENOMEM. */
@@ -241,6 +258,10 @@ int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* bus-signal.c */
 int bus_signals_start(struct bus *b);
+/* May a signal of about that size be sent? The bus may have enough of them. */
+bool bus_may_signal(struct bus *b, size_t size);
+/* @r: what became of it. */
+void bus_report_signal(int r, const char *name);
 void bus_signals_forget(struct bus *b);
 void bus_signals_done(struct bus *b);
 /* At the end of a turn: numbers may be others now. */

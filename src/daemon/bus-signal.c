@@ -24,8 +24,8 @@ struct presence_signal {
         enum presence presence;
 };
 
-/* May a signal of about that size be sent? Otherwise the timer watches for the time when it may. */
-static bool allow(struct bus *b, size_t size)
+/* If not, the timer watches for the time when it may. */
+bool bus_may_signal(struct bus *b, size_t size)
 {
         uint64_t n = 0;
 
@@ -49,7 +49,7 @@ static void change(struct bus *b, unsigned properties)
         (void)sd_event_source_set_enabled(b->changed_source, SD_EVENT_ONESHOT);
 }
 
-static void report(int r, const char *name)
+void bus_report_signal(int r, const char *name)
 {
         if (r < 0)
                 log_debug_errno(r, "Failed to send signal %s: %m", name);
@@ -95,12 +95,12 @@ void bus_signal_message(struct bus *b, const struct message_record *record)
                 return;
         change(b, CHANGED_LAST_SEQUENCE);
         if (record->direction != DIRECTION_RECEIVED || record->state == MESSAGE_MUTED ||
-                !allow(b, record->size))
+                !bus_may_signal(b, record->size))
                 return;
         r = build_message(b, record, &signal);
         if (r >= 0)
                 r = sd_bus_send(b->connection, signal, NULL);
-        report(r, "MessageReceived");
+        bus_report_signal(r, "MessageReceived");
 }
 
 void bus_signal_state(
@@ -108,29 +108,31 @@ void bus_signal_state(
 {
         char text[ULID_STRING_SIZE];
 
-        if (!b || !allow(b, 0))
+        if (!b || !bus_may_signal(b, 0))
                 return;
-        report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
-                       "MessageStateChanged", "sss", ulid_format(id, text),
-                       message_state_word(state), reason),
+        bus_report_signal(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
+                                  "MessageStateChanged", "sss", ulid_format(id, text),
+                                  message_state_word(state), reason),
                 "MessageStateChanged");
 }
 
 void bus_signal_warning(struct bus *b, const struct change_warning *warning)
 {
-        if (!b || !allow(b, strlen(warning->sentence)))
+        if (!b || !bus_may_signal(b, strlen(warning->sentence)))
                 return;
-        report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE, "Warning",
-                       "sss", warning->kind, warning->user, warning->sentence),
+        bus_report_signal(
+                sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
+                        "Warning", "sss", warning->kind, warning->user, warning->sentence),
                 "Warning");
 }
 
 void bus_signal_certified(struct bus *b, const struct change_certified *certified)
 {
-        if (!b || !allow(b, 0))
+        if (!b || !bus_may_signal(b, 0))
                 return;
-        report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_LEDGER_INTERFACE,
-                       "NameCertified", "ss", certified->name, certified->id),
+        bus_report_signal(
+                sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_LEDGER_INTERFACE,
+                        "NameCertified", "ss", certified->name, certified->id),
                 "NameCertified");
 }
 
@@ -139,9 +141,9 @@ void bus_signal_certified(struct bus *b, const struct change_certified *certifie
  */
 static void emit_presence(struct bus *b, uint64_t number, const char *user, enum presence presence)
 {
-        report(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
-                       "UserChanged", "sss", user, node_user_id(b->manager->node, number),
-                       presence_word(presence)),
+        bus_report_signal(sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
+                                  "UserChanged", "sss", user,
+                                  node_user_id(b->manager->node, number), presence_word(presence)),
                 "UserChanged");
 }
 
@@ -180,7 +182,7 @@ void bus_signal_presence(struct bus *b, const struct change_presence *presence)
         if (!b || !b->has_name)
                 return;
         /* What came earlier and waits still must not overtake it. */
-        if (b->n_presences == 0 && allow(b, 0))
+        if (b->n_presences == 0 && bus_may_signal(b, 0))
                 emit_presence(b, presence->number, presence->user, presence->presence);
         else
                 keep_presence(b, presence);
@@ -193,7 +195,7 @@ static int on_drain(sd_event_source *s, uint64_t usec, void *userdata)
         list_for_each_safe (i, &b->presences) {
                 struct presence_signal *p = container_of(i, struct presence_signal, list);
 
-                if (!allow(b, 0))
+                if (!bus_may_signal(b, 0))
                         return 0;
                 emit_presence(b, p->number, p->user, p->presence);
                 drop_presence(b, p);
@@ -230,8 +232,8 @@ void bus_signals_look(struct bus *b)
 
 static void emit_changed(struct bus *b, const char *interface, const char *const *names)
 {
-        report(sd_bus_emit_properties_changed_strv(
-                       b->connection, P2PCHAT_BUS_PATH, interface, (char **)names),
+        bus_report_signal(sd_bus_emit_properties_changed_strv(
+                                  b->connection, P2PCHAT_BUS_PATH, interface, (char **)names),
                 "PropertiesChanged");
 }
 
@@ -256,7 +258,7 @@ static int on_changed(sd_event_source *s, void *userdata)
         struct bus *b = userdata;
         size_t n;
 
-        if (b->changed == 0 || !allow(b, 0))
+        if (b->changed == 0 || !bus_may_signal(b, 0))
                 return 0; /* on_drain() comes back to it */
         for (size_t i = 0; i < ELEMENTSOF(properties);) {
                 const char *interface = properties[i].interface;

@@ -119,6 +119,21 @@ static int append_ledger(sd_bus_message *reply, struct manager *m)
                                reply, "ledger-registration", bus_ledger_registration(&view));
 }
 
+static int append_files(sd_bus_message *reply, const struct manager *m)
+{
+        struct files_usage u;
+        int r;
+
+        r = files_usage(&m->files, FILE_NOBODY, &u);
+        if (r >= 0)
+                r = bus_append_count(reply, "files", u.n_files);
+        if (r >= 0)
+                r = bus_append_number(reply, "files-size", u.files_size);
+        if (r >= 0)
+                r = bus_append_number(reply, "spool-size", u.spool_size);
+        return r < 0 ? r : bus_append_number(reply, "spool-max", m->config.spool_max);
+}
+
 static void describe_mistakes(const struct manager *m, char ret[static SENTENCE_SIZE])
 {
         unsigned n = m->config.n_mistakes;
@@ -227,6 +242,8 @@ static int append_status(sd_bus_message *reply, struct manager *m)
                 r = append_ring(reply, m);
         if (r >= 0)
                 r = append_ledger(reply, m);
+        if (r >= 0)
+                r = append_files(reply, m);
         return r < 0 ? r : append_warnings(reply, m);
 }
 
@@ -446,6 +463,25 @@ static int check_journal(sd_bus_message *reply, struct manager *m)
         return check(reply, "journal", OK, "Messages are copied to the system journal.");
 }
 
+static int check_spool(sd_bus_message *reply, struct manager *m)
+{
+        char used[SIZE_STRING_MAX], max[SIZE_STRING_MAX];
+        struct files_usage u;
+        int r;
+
+        r = files_usage(&m->files, FILE_NOBODY, &u);
+        if (r < 0)
+                return r;
+        size_format(u.spool_size, used);
+        size_format(m->config.spool_max, max);
+        if (u.spool_size >= m->config.spool_max / 10 * 9)
+                return check(reply, "spool", WARNING,
+                        "Files under way take %s of the %s that they may: see p2pchat file list, "
+                        "accept or cancel some, or raise [Limits] SpoolTotal=.",
+                        used, max);
+        return check(reply, "spool", OK, "Files under way take %s of %s.", used, max);
+}
+
 static int check_clock(sd_bus_message *reply, struct manager *m)
 {
         if (manager_now(m).real_usec < CLOCK_MIN_USEC)
@@ -460,7 +496,7 @@ int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error)
         static int (*const checks[])(sd_bus_message *, struct manager *) = { check_configuration,
                 check_interface, check_port, check_listening, check_announcing, check_heard,
                 check_ring, check_ledger, check_identity, check_store, check_log, check_journal,
-                check_clock };
+                check_spool, check_clock };
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *reply = NULL;
         struct bus *b = userdata;

@@ -79,6 +79,7 @@ static int add_interfaces(struct bus *b, sd_bus *connection)
                 { P2PCHAT_BUS_INTERFACE, bus_manager_vtable },
                 { P2PCHAT_BUS_RING_INTERFACE, bus_ring_vtable },
                 { P2PCHAT_BUS_LEDGER_INTERFACE, bus_ledger_vtable },
+                { P2PCHAT_BUS_FILES_INTERFACE, bus_files_vtable },
                 { P2PCHAT_BUS_IDENTITY_INTERFACE, bus_identity_vtable },
         };
         int r = 0;
@@ -194,6 +195,7 @@ int bus_new(struct manager *m, struct bus **ret)
         list_init(&b->searches);
         list_init(&b->checks);
         list_init(&b->presences);
+        list_init(&b->progresses);
         r = sd_event_add_time(m->event, &b->retry, CLOCK_MONOTONIC, 0, 0, connect_again, b);
         if (r >= 0)
                 r = sd_event_source_set_enabled(b->retry, SD_EVENT_OFF);
@@ -201,6 +203,8 @@ int bus_new(struct manager *m, struct bus **ret)
                 r = bus_searches_start(b);
         if (r >= 0)
                 r = bus_checks_start(b);
+        if (r >= 0)
+                r = bus_files_start(b);
         if (r >= 0)
                 r = bus_signals_start(b);
         if (r < 0)
@@ -254,6 +258,7 @@ struct bus *bus_free(struct bus *b)
                 b->connection = sd_bus_close_unref(b->connection);
         }
         bus_signals_done(b);
+        bus_files_done(b);
         chore_done(&b->search_chore);
         chore_done(&b->check_chore);
         sd_event_source_disable_unref(b->retry);

@@ -6,6 +6,7 @@
  * All of these take NULL for a daemon without a bus, but for bus_start(). A bus that is lost is
  * sought again while the chat goes on; who was waiting for an answer is forgotten then.
  */
+#include "bus/errors.h"
 #include "core/node/effect.h"
 #include "store/store.h"
 
@@ -37,6 +38,21 @@ void bus_signal_presence(struct bus *b, const struct change_presence *presence);
 void bus_signal_warning(struct bus *b, const struct change_warning *warning);
 void bus_signal_username(struct bus *b);
 void bus_signal_certified(struct bus *b, const struct change_certified *certified);
+
+/* A file was copied into the spool and is offered, or takes long; or it is not offered. @call: of
+ * Send, 0 or gone: who called hears it by a signal. @reason: a word for programs. */
+void bus_file_sent(struct bus *b, uint64_t call, const char *id);
+void bus_file_not_sent(struct bus *b, uint64_t call, const char *id, const char *reason,
+        enum bus_outcome outcome, const char *sentence);
+void bus_file_refused(struct bus *b, uint64_t call, const char *id, int code, const char *sentence);
+/* A whole file was handed over, or could not be. @call: of Accept, likewise. */
+void bus_file_taken(struct bus *b, uint64_t call, const char *id);
+void bus_file_not_taken(struct bus *b, uint64_t call, const char *id, const char *reason,
+        bool is_full, const char *sentence);
+void bus_signal_file_offered(struct bus *b, const struct change_file *change);
+void bus_signal_file_progress(struct bus *b, const struct change_file *change);
+void bus_signal_file_ended(struct bus *b, const struct change_file *change);
+void bus_signal_file_finished(struct bus *b, const char *id, const char *state, const char *reason);
 
 /* The interface as XML, without any bus. 0 and memory to be freed, or -errno. */
 int bus_introspect(char **ret);

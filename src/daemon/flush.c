@@ -67,7 +67,9 @@ static int carry_out(struct manager *m, const struct effect *e)
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:
         case EFFECT_SPOOL_DISCARD:
+                return spool_carry_out(&m->spool, e);
         case EFFECT_ASK_ROOM:
+                links_ask_room(&m->links, e->ask_room.link);
                 return 0;
         }
         return 0;
@@ -185,6 +187,7 @@ int manager_flush(struct manager *m)
                 if (!stopping || is_answer(&effect))
                         r = carry_out(m, &effect);
         bus_end_turn(m->bus);
+        files_end_turn(&m->files);
         m->n_inputs = 0;
         if (r >= 0 && !stopping)
                 r = arm_timers(m, stored);

@@ -39,7 +39,8 @@ struct connection {
         struct buffer out;
         uint64_t word; /* to be told when everything was acknowledged, 0: none */
         bool is_ended; /* the other side will not write any more */
-        bool is_shut;  /* neither will we */
+        bool asks_room;
+        bool is_shut; /* neither will we */
         enum link_end end;
 };
 
@@ -137,7 +138,7 @@ static int update_events(struct connection *c)
 {
         uint32_t events = 0;
 
-        if (c->state == LINK_CONNECTING || c->out.size > 0)
+        if (c->state == LINK_CONNECTING || c->out.size > 0 || c->asks_room)
                 events |= EPOLLOUT;
         if ((c->state == LINK_OPEN || c->state == LINK_FINISHING) && !c->is_ended)
                 events |= EPOLLIN;
@@ -314,6 +315,14 @@ static void read_some(struct connection *c)
                 advance(c);
 }
 
+/* It can be written: for the kernel that means little is unsent. No input breaks a connection. */
+static void tell_room(struct connection *c, struct manager *m)
+{
+        c->asks_room = false;
+        (void)update_events(c);
+        (void)manager_take(m, node_has_room_on(m->node, c->number, manager_now(m)));
+}
+
 static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
 {
         struct connection *c = userdata;
@@ -322,6 +331,8 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *userdata)
                 connected(c);
                 return 0;
         }
+        if ((events & EPOLLOUT) && c->asks_room && c->out.size == 0 && c->state == LINK_OPEN)
+                tell_room(c, c->links->manager);
         if ((events & (EPOLLERR | EPOLLHUP)) && (c->is_ended || c->state == LINK_FLUSHING))
                 connection_break(c, LINK_RESET);
         else if ((events & EPOLLOUT) && !(events & EPOLLIN))
@@ -381,6 +392,7 @@ static void set_options(int fd)
         } options[] = {
                 { IPPROTO_TCP, TCP_NODELAY, 1 },
                 { IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MSEC },
+                { IPPROTO_TCP, TCP_NOTSENT_LOWAT, LINKS_UNSENT_MAX },
                 { SOL_SOCKET, SO_KEEPALIVE, 1 },
                 { IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_SEC },
                 { IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_SEC },
@@ -499,6 +511,16 @@ int links_send(struct links *l, uint64_t number, const void *data, size_t size, 
         c->word = word ?: c->word;
         advance(c);
         return 0;
+}
+
+void links_ask_room(struct links *l, uint64_t number)
+{
+        struct connection *c = connection_find(l, number);
+
+        if (c && c->state == LINK_OPEN) {
+                c->asks_room = true;
+                (void)update_events(c);
+        }
 }
 
 int links_close(struct links *l, uint64_t number, enum close_how how)

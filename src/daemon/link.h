@@ -22,6 +22,8 @@
 /* That wait to be written to one: more than the window of a session (core/delivery/stream.h) and
  * what goes beside it, so that only who does not read at all comes to it. */
 #define LINKS_QUEUE_SIZE_MAX (2 * 1024 * 1024)
+/* That are unsent in the kernel when there is room: what is said next waits for no more. */
+#define LINKS_UNSENT_MAX (16 * 1024)
 /* Free bytes of the disk without which nothing is read from those who called. The inputs of a turn
  * may be a quarter of it, and the store holds them twice until it has tidied up. */
 #define LINKS_SPACE_MIN (16 * 1024 * 1024)
@@ -53,4 +55,6 @@ int links_accept(struct links *l, int fd, const struct endpoint *from, bool is_t
 int links_dial(struct links *l, uint64_t number, const struct endpoint *to, bool resets);
 /* @word not 0: node_taken() tells it when the other kernel has everything. */
 int links_send(struct links *l, uint64_t number, const void *data, size_t size, uint64_t word);
+/* node_has_room_on() tells once nothing waits to be written, and little is unsent in the kernel. */
+void links_ask_room(struct links *l, uint64_t number);
 int links_close(struct links *l, uint64_t number, enum close_how how);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* p2pchatd: the chat service */
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -133,6 +134,7 @@ static int run(int argc, char *argv[])
         };
         int r;
 
+        (void)mallopt(M_ARENA_MAX, 1); /* a worker's memory is to be nobody's but ours */
         log_setup(NULL);
         r = parse(argc, argv, &settings);
         if (r <= 0)

@@ -402,6 +402,8 @@ int manager_new(const struct settings *settings, struct manager **ret)
         ring_init(&m->ring, m);
         ledger_host_init(&m->ledger, m);
         team_host_init(&m->teams, m);
+        spool_init(&m->spool, m);
+        files_init(&m->files, m);
 
         r = journal_new(NULL, &m->journal);
         if (r < 0)
@@ -415,6 +417,9 @@ int manager_new(const struct settings *settings, struct manager **ret)
         r = memory_open(&m->memory, settings->state, settings->log, &m->config, m->journal);
         if (r != 0)
                 return r;
+        r = spool_open(&m->spool);
+        if (r < 0)
+                return r;
         r = make_node(m);
         if (r < 0)
                 return log_error_errno(
@@ -424,6 +429,10 @@ int manager_new(const struct settings *settings, struct manager **ret)
                 r = sd_event_set_watchdog(m->event, true);
         if (r >= 0)
                 r = add_sources(m);
+        if (r >= 0)
+                r = spool_start(&m->spool);
+        if (r >= 0)
+                r = files_start(&m->files);
         if (r >= 0)
                 r = links_start(&m->links);
         if (r < 0)
@@ -530,6 +539,8 @@ struct manager *manager_free(struct manager *m)
         if (!m)
                 return NULL;
         m->bus = bus_free(m->bus);
+        spool_done(&m->spool);
+        files_done(&m->files);
         ring_done(&m->ring);
         ledger_host_done(&m->ledger);
         team_host_done(&m->teams);

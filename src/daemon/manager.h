@@ -16,12 +16,14 @@
 #include "core/node/node.h"
 #include "daemon/chore.h"
 #include "daemon/datagram.h"
+#include "daemon/files.h"
 #include "daemon/ledger.h"
 #include "daemon/link.h"
 #include "daemon/listener.h"
 #include "daemon/memory.h"
 #include "daemon/network.h"
 #include "daemon/ring.h"
+#include "daemon/spool.h"
 #include "daemon/team.h"
 #include "os/config.h"
 
@@ -54,6 +56,8 @@ struct manager {
         struct ring ring;
         struct ledger_host ledger;
         struct team_host teams;
+        struct spool spool;
+        struct files files;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */

@@ -78,6 +78,11 @@ static int open_store(struct memory *m, struct journal *journal)
         if (r != 0)
                 return r < 0 ? r : MEMORY_REFUSED;
 
+        m->spool_key = secret_alloc(KEY_SIZE);
+        if (!m->spool_key)
+                return log_oom();
+        hkdf(NULL, 0, secret, STORE_SECRET_SIZE, "p2pchat/1 spool", m->spool_key, KEY_SIZE);
+
         options = (struct store_options){
                 .path = m->database,
                 .secret = secret,
@@ -141,6 +146,7 @@ void memory_done(struct memory *m)
                 (void)store_commit(m->store); /* how far the log file has come */
         m->store = store_free(m->store);
         identity_done(&m->identity);
+        m->spool_key = secret_free(m->spool_key);
         m->random = random_free(m->random);
         free(m->aside);
         free(m->log_path);

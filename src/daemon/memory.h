@@ -23,6 +23,7 @@ struct memory {
         usec_t age_max_usec; /* USEC_INFINITY: nothing is erased */
         struct random *random;
         struct identity identity;
+        uint8_t *spool_key; /* KEY_SIZE bytes, from the secret */
         struct store *store;
         struct history_log *log;
         char *aside; /* where a damaged database was moved at this start, or NULL */

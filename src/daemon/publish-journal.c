@@ -153,6 +153,33 @@ void publish_journal_certified(struct journal *j, const struct change_certified 
                 5);
 }
 
+void publish_journal_file(struct journal *j, const struct change_file *f)
+{
+        bool is_offer = f->news == FILE_NEWS_OFFERED, is_done = f->reason == TRANSFER_DONE;
+        const char *state = is_offer ? "offered" : is_done ? "done" : "failed";
+        char sentence[SENTENCE_SIZE], size[24];
+
+        (void)snprintf(sentence, sizeof sentence, "File \"%.255s\" %s %.100s: %s", f->name,
+                f->is_outgoing ? "to" : "from", f->user, state);
+        (void)snprintf(size, sizeof size, "%" PRIu64, f->size);
+        journal_send(j,
+                (const struct journal_field[]){
+                        JOURNAL_FIELD("MESSAGE_ID", JOURNAL_ID_FILE),
+                        JOURNAL_FIELD("PRIORITY", is_offer || is_done ? INFO : NOTICE),
+                        JOURNAL_FIELD("MESSAGE", sentence),
+                        JOURNAL_FIELD("P2PCHAT_DIRECTION",
+                                direction_word(
+                                        f->is_outgoing ? DIRECTION_SENT : DIRECTION_RECEIVED)),
+                        JOURNAL_FIELD("P2PCHAT_USER", f->user),
+                        JOURNAL_FIELD("P2PCHAT_FILE", f->name),
+                        JOURNAL_FIELD("P2PCHAT_FILE_ID", f->id),
+                        JOURNAL_FIELD("P2PCHAT_FILE_SIZE", size),
+                        JOURNAL_FIELD("P2PCHAT_STATE", state),
+                        JOURNAL_FIELD("P2PCHAT_SECURITY", security_word(f->security)),
+                },
+                10);
+}
+
 void publish_journal_store(struct journal *j, const char *sentence)
 {
         journal_send(j,

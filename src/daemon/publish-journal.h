@@ -17,6 +17,7 @@
 #define JOURNAL_ID_CLONE "e16b94c08d2a4f75a3c7d05b6f2e8188"
 #define JOURNAL_ID_SESSION "7b2ce5f8146d4a03928f1da4b7c06e99"
 #define JOURNAL_ID_CERTIFIED "2f8d6b13c95e4e70a1d4c7f30b6e58aa"
+#define JOURNAL_ID_FILE "d85e1c3a70b94b62a9f47e2d06c18fbb"
 #define JOURNAL_ID_STORE "a4b2d9e07c6141f5b8e3c0f61a2d7e55"
 
 struct journal;
@@ -35,5 +36,7 @@ void publish_journal_session(
         struct journal *j, const struct change_session *session, const char *sentence);
 /* A name is registered in the ledger, or its registration renewed. */
 void publish_journal_certified(struct journal *j, const struct change_certified *certified);
+/* A file is offered to us, or it is over. */
+void publish_journal_file(struct journal *j, const struct change_file *file);
 /* Something about the store that a person must know: damaged, moved aside, full. */
 void publish_journal_store(struct journal *j, const char *sentence);

@@ -63,7 +63,9 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 bus_signal_certified(m->bus, &event->certified);
                 return;
         case STORE_EVENT_INVITED:
+                return;
         case STORE_EVENT_FILE:
+                files_publish(&m->files, &event->file);
                 return;
         case STORE_EVENT_KNOWN: /* an input of the node, not news: flush.c */
                 return;

@@ -113,6 +113,33 @@ static int parse_keep(const struct option *o, const char *value, void *field, co
         return -EINVAL;
 }
 
+static int parse_accept_from(
+        const struct option *o, const char *value, void *field, const char **why)
+{
+        static const char *const words[] = {
+                [CONFIG_ACCEPT_NOBODY] = "nobody",
+                [CONFIG_ACCEPT_VERIFIED] = "verified",
+                [CONFIG_ACCEPT_CONTACTS] = "contacts",
+        };
+
+        *why = "nobody, verified or contacts";
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (streq(value, words[i])) {
+                        *(enum config_accept *)field = (enum config_accept)i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int parse_directory(const struct option *o, const char *value, void *field, const char **why)
+{
+        *why = "a path from the root, as /srv/files, of at most 255 bytes";
+        if ((*value && *value != '/') || strlen(value) >= CONFIG_PATH_MAX)
+                return -EINVAL;
+        memcpy(field, value, strlen(value) + 1);
+        return 0;
+}
+
 /*
  * Lists: one word of the line at a time
  */
@@ -269,12 +296,20 @@ static const struct option options[] = {
         { "Ring", "Links", parse_size, FIELD(ring_links_max), 8, 448, "a number from 8 to 448" },
         { "Ledger", "Enabled", parse_bool, FIELD(ledger) },
         { "Ledger", "Network", parse_network, FIELD(network) },
+        { "Files", "AcceptFrom", parse_accept_from, FIELD(accept_from) },
+        { "Files", "AcceptInto", parse_directory, FIELD(accept_into) },
+        { "Files", "AcceptMax", parse_size, FIELD(accept_size_max), 1, UINT64_C(4) << 30,
+                "a size from 1 to 4G" },
         { "Limits", "Users", parse_size, FIELD(users_max), 1, COUNT_MAX,
                 "a number from 1 to 1000000" },
         { "Limits", "QueueMessages", parse_size, FIELD(queue_messages_max), 1, COUNT_MAX,
                 "a number from 1 to 1000000" },
         { "Limits", "QueueBytes", parse_size, FIELD(queue_bytes_max), 64 * 1024, UINT64_C(1) << 40,
                 "a size from 64K to 1T" },
+        { "Limits", "SpoolPerUser", parse_size, FIELD(spool_user_max), 1, UINT64_C(1) << 50,
+                "a size from 1 to 1024T" },
+        { "Limits", "SpoolTotal", parse_size, FIELD(spool_max), 1, UINT64_C(1) << 50,
+                "a size from 1 to 1024T" },
 };
 
 static bool is_list(const struct option *o)
@@ -301,6 +336,9 @@ void config_init(struct config *c)
                 .users_max = 10000,
                 .queue_messages_max = 10000,
                 .queue_bytes_max = UINT64_C(64) << 20,
+                .accept_size_max = UINT64_C(1) << 30,
+                .spool_user_max = UINT64_C(8) << 30,
+                .spool_max = UINT64_C(16) << 30,
         };
 }
 

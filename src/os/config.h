@@ -16,6 +16,7 @@
 #define CONFIG_LIST_MAX 256      /* entries of one list */
 #define CONFIG_NODE_PEERS_MAX 16 /* of that one */
 #define CONFIG_BOOTSTRAP_MAX 16
+#define CONFIG_PATH_MAX 256
 #define CONFIG_NETWORK_BYTES 16 /* of the hash in the word of a network */
 #define CONFIG_NETWORK_SIZE (USERNAME_SIZE_MAX + 1 + BASE32_SIZE(CONFIG_NETWORK_BYTES))
 
@@ -23,6 +24,13 @@ enum config_keep {
         CONFIG_KEEP_FULL,
         CONFIG_KEEP_SEALED,
         CONFIG_KEEP_NONE,
+};
+
+/* Whose offers are accepted without asking. */
+enum config_accept {
+        CONFIG_ACCEPT_NOBODY,
+        CONFIG_ACCEPT_VERIFIED,
+        CONFIG_ACCEPT_CONTACTS,
 };
 
 struct config_endpoints {
@@ -69,10 +77,17 @@ struct config {
         bool ledger;
         char network[CONFIG_NETWORK_SIZE]; /* NAME#hash; "": not fixed */
 
+        /* [Files] */
+        enum config_accept accept_from;
+        char accept_into[CONFIG_PATH_MAX]; /* a directory; "": the default */
+        uint64_t accept_size_max;
+
         /* [Limits] */
         uint64_t users_max;
         uint64_t queue_messages_max;
         uint64_t queue_bytes_max;
+        uint64_t spool_user_max; /* bytes of files under way: of one user of this machine, */
+        uint64_t spool_max;      /* and of all */
 
         unsigned n_mistakes; /* reported while loading */
 };

@@ -476,6 +476,10 @@ static int apply(struct store *s, const struct change *c)
                 return store_apply_leave_gone(s, &c->leave);
         case CHANGE_LANE:
                 return store_apply_lane(s, &c->lane);
+        case CHANGE_TRANSFER:
+                return store_apply_transfer(s, &c->transfer);
+        case CHANGE_TRANSFER_GONE:
+                return store_apply_transfer_gone(s, &c->transfer_id);
         case CHANGE_CERTIFIED:
                 return apply_certified(s, &c->certified);
         case CHANGE_INVITED:

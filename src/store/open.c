@@ -179,7 +179,7 @@ static int rewrite_log(struct store *s)
 static int extend_schema(struct store *s, int64_t version)
 {
         static const char *const schemas[SCHEMA_VERSION] = { store_schema_1, store_schema_2,
-                store_schema_3, "" /* version 4 is that of files */, store_schema_5 };
+                store_schema_3, store_schema_4, store_schema_5 };
         int r;
 
         r = store_begin(s);

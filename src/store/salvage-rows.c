@@ -4,9 +4,9 @@
  *
  * Rows come from the pages themselves (pages.c), whatever became of the trees, and are copied as
  * they are sealed, once their seal has proved them: only what is whole gets through. First
- * settings, peers with their keys and their streams, groups, and blocks of chains, then the
- * messages that wait, then what the queue tells of them. In the end whatever refers to something
- * that was lost goes, too.
+ * settings, peers with their keys and their streams, groups, blocks of chains and transfers of
+ * files, then the messages that wait, then what the queue tells of them. In the end whatever refers
+ * to something that was lost goes, too.
  */
 #include "store/store-internal.h"
 
@@ -301,6 +301,28 @@ static bool is_block(const struct page_row *row)
                c[2].number >= 0 && c[2].number <= UINT32_MAX && c[3].is_blob;
 }
 
+/* place (in the row's own), id, sealed. With a place of its own, too: they come in some order. */
+static int copy_transfer(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *sealed = &row->columns[2];
+        char name[TRANSFER_NAME_MAX + 1];
+        struct file_record file = {};
+        int r;
+
+        memcpy(file.transfer.id.bytes, row->columns[1].data, TRANSFER_ID_SIZE);
+        r = judge(v, store_decode_transfer(v->to, sealed->data, sealed->size, &file, name));
+        if (r <= 0)
+                return r;
+        return insert(v, "INSERT OR IGNORE INTO transfer (id, sealed) VALUES (?2, ?3)", row);
+}
+
+static bool is_transfer(const struct page_row *row)
+{
+        const struct page_value *c = row->columns;
+
+        return row->n_columns == 3 && c[1].is_blob && c[1].size == TRANSFER_ID_SIZE && c[2].is_blob;
+}
+
 static int on_first_row(const struct page_row *row, void *userdata)
 {
         struct rows *v = userdata;
@@ -330,6 +352,8 @@ static int on_first_row(const struct page_row *row, void *userdata)
                 return copy_refused(v, row);
         if (is_block(row))
                 return copy_block(v, row);
+        if (is_transfer(row))
+                return copy_transfer(v, row);
         return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  *     secret --HKDF--> wrapping key --seals--> key of a conversation --seals--> its messages
  *                  |-> records key --seals--> settings, peers, streams, blocks,
- *                  |                           groups
+ *                  |                           groups, transfers
  *                  |-> erased key --hashes--> origins of erased messages
  *                  \-> lanes key --hashes--> lanes of groups and places in them
  *

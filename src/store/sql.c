@@ -117,6 +117,10 @@ static const char *const texts[N_STATEMENTS] = {
         [SQL_TOLD_LIST] = "SELECT " MESSAGE_COLUMNS " FROM message"
                           " WHERE direction = 2 AND done IS NULL ORDER BY sequence",
         [SQL_TOLD_GET] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE peer = ?1 AND origin = ?2",
+        [SQL_TRANSFER_LIST] = "SELECT id, sealed FROM transfer ORDER BY place",
+        [SQL_TRANSFER_SET] = "INSERT INTO transfer (id, sealed) VALUES (?1, ?2)"
+                             " ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_TRANSFER_DELETE] = "DELETE FROM transfer WHERE id = ?1",
 };
 
 int store_errno(struct store *s, int sqlite_result)

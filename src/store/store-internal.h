@@ -18,7 +18,8 @@
 #define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
 
 /* What makes version 1 of nothing, version 2 of that, and so on. */
-extern const char store_schema_1[], store_schema_2[], store_schema_3[], store_schema_5[];
+extern const char store_schema_1[], store_schema_2[], store_schema_3[], store_schema_4[],
+        store_schema_5[];
 
 /* Prepared once, when first used, and kept. */
 enum statement {
@@ -89,6 +90,9 @@ enum statement {
         SQL_LANE_DELETE_ALL,
         SQL_TOLD_LIST,
         SQL_TOLD_GET,
+        SQL_TRANSFER_LIST,
+        SQL_TRANSFER_SET,
+        SQL_TRANSFER_DELETE,
         N_STATEMENTS,
 };
 
@@ -100,7 +104,7 @@ struct conversation_key {
 /* From secret_alloc(). */
 struct store_keys {
         uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
-        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks, groups */
+        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks, groups, transfers */
         uint8_t erased[KEY_SIZE];  /* hashes origins of erased messages */
         uint8_t lanes[KEY_SIZE];   /* hashes lanes of groups and places in them */
         uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
@@ -301,6 +305,16 @@ int store_decode_leave(struct store *s, const uint8_t hash[static GROUP_HASH_SIZ
         const void *sealed, size_t size, struct leave_record *leave);
 int store_decode_lane(struct store *s, const uint8_t hash[static GROUP_HASH_SIZE],
         const void *sealed, size_t size, struct lane_record *lane);
+
+/*
+ * transfer.c
+ */
+int store_apply_transfer(struct store *s, const struct file_record *file);
+int store_apply_transfer_gone(struct store *s, const struct transfer_id *id);
+/* Of a row, what is sealed; file->transfer.id is there already. @name gets what its name points to.
+ * 0, -EBADMSG or -ENOMEM. */
+int store_decode_transfer(struct store *s, const void *sealed, size_t size,
+        struct file_record *file, char name[static TRANSFER_NAME_MAX + 1]);
 
 /*
  * erase.c: erasing what is old, and what is remembered of it

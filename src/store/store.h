@@ -48,9 +48,9 @@ DEFINE_CLEANUP(struct store *, store_free)
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
  * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
  * streams with marks and refusals, groups, the queue with its numbers, origins of received
- * messages, and chains of the ledger as far as they go, with gaps where a block was lost. What
- * belongs to something that was lost is left out. *ret_n_lost counts what could not be read. Same
- * outcomes as store_open().
+ * messages, transfers of files, and chains of the ledger as far as they go, with gaps where a block
+ * was lost. What belongs to something that was lost is left out. *ret_n_lost counts what could not
+ * be read. Same outcomes as store_open().
  */
 int store_salvage(const struct store_options *options, usec_t real_usec, struct store **ret,
         char **ret_aside, uint64_t *ret_n_lost);
@@ -83,6 +83,10 @@ int store_load_groups(struct store *s, store_group_fn fn, void *userdata);
 int store_load_leaves(struct store *s, store_leave_fn fn, void *userdata);
 int store_load_lanes(struct store *s, store_lane_fn fn, void *userdata);
 int store_load_told(struct store *s, store_told_fn fn, void *userdata);
+/* Its name lasts for the call. */
+typedef int (*store_transfer_fn)(const struct file_record *file, void *userdata);
+/* Transfers of files, in the order in which they began. */
+int store_load_transfers(struct store *s, store_transfer_fn fn, void *userdata);
 /* 0 and memory to be freed, or -ENOENT. */
 int store_load_username(struct store *s, char **ret);
 /* 0, or -ENOENT: nothing was kept, or not by anything that this version knows. */

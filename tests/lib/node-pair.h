@@ -10,6 +10,7 @@
 #include "core/crypto/crypto.h"
 #include "core/crypto/random.h"
 #include "core/node/node.h"
+#include "lib/node-spool.h"
 #include "lib/test.h"
 
 #define MACHINES_MAX 12
@@ -106,6 +107,7 @@ struct machine {
         int lan;      /* announcements are heard by those of the same one */
         bool is_shut; /* nobody of another one can connect to it */
         struct disk disk;
+        struct spools files;
         size_t n_loads;
         struct ulid loads[ROWS_MAX];
         struct effect reply; /* the last one */
@@ -462,7 +464,14 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                         if (d->groups[i].group.number == c->number)
                                 disk_forget(d, c->number);
                 break;
+        case CHANGE_TRANSFER:
+                spools_put(&m->files, &c->transfer);
+                break;
+        case CHANGE_TRANSFER_GONE:
+                spools_forget(&m->files, &c->transfer_id);
+                break;
         case CHANGE_FILE:
+                spools_tell(&m->files, &c->file);
                 break;
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
@@ -582,6 +591,7 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
         case EFFECT_SPOOL_HASH:
         case EFFECT_SPOOL_DISCARD:
         case EFFECT_ASK_ROOM:
+                spools_ask(&m->files, e);
                 break;
         }
 }
@@ -673,6 +683,27 @@ static inline bool machine_serve_groups(struct machine *m)
         return was_busy;
 }
 
+/* What a daemon does for files between turns. True when there was something. */
+static inline bool machine_serve_files(struct machine *m)
+{
+        struct spools *s = &m->files;
+        struct effect asked[ELEMENTSOF(s->asked)];
+        size_t n = s->n_asked, n_kept = 0;
+
+        if (s->is_holding || n == 0)
+                return false;
+        memcpy(asked, s->asked, n * sizeof *asked);
+        s->n_asked = 0;
+        for (size_t i = 0; i < n; i++) {
+                if (asked[i].type == EFFECT_ASK_ROOM && s->is_deaf)
+                        s->asked[n_kept++] = asked[i];
+                else
+                        NODE_OK(spools_answer(s, m->node, &asked[i], m->net->now));
+        }
+        s->n_asked = n_kept;
+        return n_kept < n;
+}
+
 /* Tells one end what has happened. True when there was something. */
 static inline bool end_step(struct net *net, struct pipe *p, int k)
 {
@@ -739,6 +770,7 @@ static inline void net_run(struct net *net)
                         net->is_busy |= machine_load(m);
                         net->is_busy |= machine_serve_ledger(m);
                         net->is_busy |= machine_serve_groups(m);
+                        net->is_busy |= machine_serve_files(m);
                 }
                 for (size_t i = 0; i < net->n_pipes; i++)
                         for (int k = 0; k < 2; k++)
@@ -861,6 +893,14 @@ static inline void machine_start(struct machine *m, const char *name)
                         r->group.number == 0)
                         NODE_OK(node_restore_queued(m->node, &queued, m->net->now));
         }
+        for (size_t i = 0; i < m->files.n_rows; i++) {
+                struct file_row *row = &m->files.rows[i];
+                struct spool *spool = spools_find(&m->files, &row->record.spool_id);
+
+                row->record.transfer.name = row->name;
+                NODE_OK(node_restore_transfer(
+                        m->node, &row->record, spool ? spool->n_certain : 0, m->net->now));
+        }
         NODE_OK(node_restore_ring(m->node, &m->disk.ring, m->net->now));
         if (m->net->has_ledger)
                 machine_restore_ledger(m);
@@ -873,6 +913,7 @@ static inline void machine_stop(struct machine *m)
         net_forget_links(m->net, m->index);
         m->node = node_free(m->node);
         m->is_up = false;
+        spools_stop(&m->files);
         m->n_loads = m->n_wanted = m->n_asked = 0;
         m->wants_chain = false;
 }
@@ -933,6 +974,7 @@ static inline void net_done(struct net *net)
                 identity_done(&m->identity);
                 for (size_t k = 0; k < m->disk.n_rows; k++)
                         free(m->disk.rows[k].text);
+                spools_done(&m->files);
                 while (m->disk.n_blocks > 0)
                         disk_drop_block(&m->disk, 0);
                 for (size_t k = 0; k < m->disk.n_groups; k++)

@@ -432,4 +432,62 @@ TEST(each_address_has_its_own_limit)
         ratelimits_done(&limits);
 }
 
+TEST(names_of_new_files)
+{
+        static const struct {
+                const char *name;
+                unsigned n;
+                const char *wanted;
+        } cases[] = {
+                { "report.txt", 1, "report.txt" },
+                { "report.txt", 2, "report.txt (2)" },
+                { "../../etc/passwd", 1, "passwd" },
+                { "/etc/", 1, "_" },
+                { "..", 1, "__" },
+                { ".profile", 1, "_profile" },
+                { "-rf .", 1, "_rf ." },
+                { "a\033[31mb\n\xe2\x80\xae.txt", 1, "a[31mb.txt" },
+                { "\xff\xfe", 1, "_" },
+                { "", 3, "_ (3)" },
+                { "m\xc3\xbcll", 1, "m\xc3\xbcll" },
+        };
+        char name[FILE_NAME_SIZE], longest[300];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                file_name_make(cases[i].name, cases[i].n, name);
+                ASSERT_STREQ(name, cases[i].wanted);
+        }
+        /* Cut between two characters, with room for the number. */
+        for (size_t i = 0; i + 2 < sizeof longest; i += 2)
+                memcpy(longest + i, "\xc3\xbc", 3);
+        file_name_make(longest, 1, name);
+        ASSERT_EQ(strlen(name), 254);
+        file_name_make(longest, 1000, name);
+        ASSERT_EQ(strlen(name), 255);
+        ASSERT_STREQ(name + 248, " (1000)");
+        ASSERT_TRUE(utf8_is_valid(name, strlen(name)));
+}
+
+TEST(sizes_for_people)
+{
+        static const struct {
+                uint64_t size;
+                const char *wanted;
+        } cases[] = {
+                { 0, "0 bytes" },
+                { 1, "1 byte" },
+                { 1023, "1023 bytes" },
+                { 1024, "1 KiB" },
+                { 1536, "1.5 KiB" },
+                { 20 << 20, "20 MiB" },
+                { (UINT64_C(1) << 30) - 1, "1023 MiB" },
+                { UINT64_C(8) << 30, "8 GiB" },
+                { UINT64_MAX, "15 EiB" },
+        };
+        char text[SIZE_STRING_MAX];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                ASSERT_STREQ(size_format(cases[i].size, text), cases[i].wanted);
+}
+
 TEST_MAIN()

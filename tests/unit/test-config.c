@@ -81,25 +81,33 @@ TEST(defaults)
         ASSERT_EQ(c.users_max, 10000);
         ASSERT_EQ(c.queue_messages_max, 10000);
         ASSERT_EQ(c.queue_bytes_max, 64 << 20);
+        ASSERT_EQ(c.accept_from, CONFIG_ACCEPT_NOBODY);
+        ASSERT_STREQ(c.accept_into, "");
+        ASSERT_EQ(c.accept_size_max, 1 << 30);
+        ASSERT_EQ(c.spool_user_max, UINT64_C(8) << 30);
+        ASSERT_EQ(c.spool_max, UINT64_C(16) << 30);
         config_done(&c);
 }
 
 TEST(everything_set)
 {
         struct config c;
-        struct mistakes m = load(&c, "# a comment\n"
-                                     "[Identity]\nUsername=Ece\n"
-                                     "[Lan]\nAnnounce=no\nBroadcast=10.1.255.255, 10.2.255.255\n"
-                                     "Peers=10.9.0.1 10.9.0.2:7001\nInterfaces=eth0 wlan0\n"
-                                     "[Link]\nMaxLinks=10\nMaxLinksPerAddress=2\nMaxStrangers=3\n"
-                                     "[Legacy]\nCompat=off\nSecond=0\nNodePort=9100\n"
-                                     "NodePeers=10.9.0.1:9200, 10.9.0.2:9201\n"
-                                     "[History]\nKeep=sealed\nMaxAge=1h 30min\n"
-                                     "[Ring]\nEnabled=no\nBootstrap=chat.example.net, "
-                                     "10.9.0.1:7001 [2001:db8::1]:7002\nLinks=8\n"
-                                     "[Ledger]\nEnabled=no\nNetwork=acme#"
-                                     "k3f7q2mxabcdefghijklmnopqm\n"
-                                     "[Limits]\nUsers=100\nQueueMessages=5\nQueueBytes=2M\n");
+        struct mistakes m =
+                load(&c, "# a comment\n"
+                         "[Identity]\nUsername=Ece\n"
+                         "[Lan]\nAnnounce=no\nBroadcast=10.1.255.255, 10.2.255.255\n"
+                         "Peers=10.9.0.1 10.9.0.2:7001\nInterfaces=eth0 wlan0\n"
+                         "[Link]\nMaxLinks=10\nMaxLinksPerAddress=2\nMaxStrangers=3\n"
+                         "[Legacy]\nCompat=off\nSecond=0\nNodePort=9100\n"
+                         "NodePeers=10.9.0.1:9200, 10.9.0.2:9201\n"
+                         "[History]\nKeep=sealed\nMaxAge=1h 30min\n"
+                         "[Ring]\nEnabled=no\nBootstrap=chat.example.net, "
+                         "10.9.0.1:7001 [2001:db8::1]:7002\nLinks=8\n"
+                         "[Ledger]\nEnabled=no\nNetwork=acme#"
+                         "k3f7q2mxabcdefghijklmnopqm\n"
+                         "[Files]\nAcceptFrom=contacts\nAcceptInto=/srv/in\nAcceptMax=2G\n"
+                         "[Limits]\nUsers=100\nQueueMessages=5\nQueueBytes=2M\n"
+                         "SpoolPerUser=3M\nSpoolTotal=4M\n");
 
         ASSERT_EQ(m.n, 0);
         ASSERT_STREQ(c.username, "Ece");
@@ -129,6 +137,11 @@ TEST(everything_set)
         ASSERT_EQ(c.users_max, 100);
         ASSERT_EQ(c.queue_messages_max, 5);
         ASSERT_EQ(c.queue_bytes_max, 2 << 20);
+        ASSERT_EQ(c.accept_from, CONFIG_ACCEPT_CONTACTS);
+        ASSERT_STREQ(c.accept_into, "/srv/in");
+        ASSERT_EQ(c.accept_size_max, UINT64_C(2) << 30);
+        ASSERT_EQ(c.spool_user_max, 3 << 20);
+        ASSERT_EQ(c.spool_max, 4 << 20);
         config_done(&c);
 }
 
@@ -167,6 +180,10 @@ TEST(mistakes_name_their_line_and_keep_the_default)
                 { "[Ledger]\nNetwork=ac#k3f7q2mxabcdefghijklmnopqm\n", 2, "NAME#HASH" },
                 { "[Ledger]\nNetwork=a_name_that_is_far_too_long#k3f7q2mxabcdefghijklmnopqm\n", 2,
                         "NAME#HASH" },
+                { "[Files]\nAcceptFrom=everybody\n", 2, "everybody" },
+                { "[Files]\nAcceptInto=received\n", 2, "received" },
+                { "[Files]\nAcceptMax=5G\n", 2, "5G" },
+                { "[Limits]\nSpoolTotal=0\n", 2, "0" },
                 { "[Limits]\nQueueBytes=1X\n", 2, "1X" },
                 { "[Limits]\nQueueBytes=99999999999999999999\n", 2, "999" },
                 { "[Link]\nMaxLinkz=3\n", 2, "unknown option MaxLinkz=" },

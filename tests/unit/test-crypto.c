@@ -20,6 +20,21 @@ TEST(hash_of_pieces) /* FIPS 180-4, "abc" */
                 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(hash_piece_by_piece)
+{
+        uint8_t whole[HASH_SIZE], pieces[HASH_SIZE], data[1000];
+        struct hasher *h;
+
+        memset(data, 7, sizeof data);
+        hash(&(struct blob){ data, sizeof data }, 1, whole);
+        ASSERT_OK(hasher_new(&h));
+        for (size_t at = 0; at < sizeof data; at += 50)
+                hasher_add(h, data + at, 50);
+        hasher_finish(h, pieces);
+        hasher_free(h);
+        ASSERT_MEMEQ(pieces, whole, HASH_SIZE);
+}
+
 TEST(hmac_of_pieces) /* RFC 4231, case 2 */
 {
         uint8_t digest[HASH_SIZE];

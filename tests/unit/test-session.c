@@ -125,8 +125,8 @@ TEST(frames_that_are_refused_or_skipped)
                 { "08047f0000010000", MESSAGE_MALFORMED },
                 { "09", MESSAGE_MALFORMED }, /* nothing is said */
                 { "0a", MESSAGE_MALFORMED }, /* no name */
-                { "0b", MESSAGE_MALFORMED }, /* nothing is said */
-                { "0c", MESSAGE_MALFORMED },
+                { "0b", MESSAGE_MALFORMED }, /* nothing is said of groups, */
+                { "0c", MESSAGE_MALFORMED }, /* nor of files */
                 { "0d", MESSAGE_UNKNOWN },
                 { "7fffff", MESSAGE_UNKNOWN },
                 { "81", MESSAGE_MALFORMED }, /* nothing is said */

@@ -153,9 +153,9 @@ static int see_refused(const struct refused_record *r, void *userdata)
 
 static int see_block(const struct block_record *b, void *userdata)
 {
-        ASSERT_LT(b->height, N_BLOCKS);
         if (b->size == 0)
-                return 0;
+                return 0; /* its height may be what was flipped */
+        ASSERT_LT(b->height, N_BLOCKS);
         ASSERT_EQ(b->size, BLOCK_SIZE);
         ASSERT_EQ(b->data[0], b->height);
         ASSERT_EQ(b->data[BLOCK_SIZE - 1], b->height);

@@ -75,6 +75,42 @@ void hash(const struct blob *pieces, size_t n, uint8_t ret[static HASH_SIZE])
         must(gcry_md_hash_buffers(GCRY_MD_SHA256, 0, ret, buffers, (int)n));
 }
 
+struct hasher {
+        gcry_md_hd_t md;
+};
+
+int hasher_new(struct hasher **ret)
+{
+        _cleanup_(hasher_freep)
+        struct hasher *h = calloc(1, sizeof *h);
+
+        if (!h)
+                return -ENOMEM;
+        if (gcry_md_open(&h->md, GCRY_MD_SHA256, 0))
+                return -ENOMEM;
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+struct hasher *hasher_free(struct hasher *h)
+{
+        if (!h)
+                return NULL;
+        gcry_md_close(h->md);
+        free(h);
+        return NULL;
+}
+
+void hasher_add(struct hasher *h, const void *data, size_t size)
+{
+        gcry_md_write(h->md, data, size);
+}
+
+void hasher_finish(struct hasher *h, uint8_t ret[static HASH_SIZE])
+{
+        memcpy(ret, gcry_md_read(h->md, GCRY_MD_SHA256), HASH_SIZE);
+}
+
 void hmac(const void *key, size_t key_size, const struct blob *pieces, size_t n,
         uint8_t ret[static HASH_SIZE])
 {

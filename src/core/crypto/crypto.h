@@ -31,6 +31,13 @@ struct blob {
 };
 /* SHA-256 (FIPS 180-4) of the pieces, one after the other. */
 void hash(const struct blob *pieces, size_t n, uint8_t ret[static HASH_SIZE]);
+/* The same of what comes piece by piece. hasher_finish() may be called once. */
+struct hasher;
+int hasher_new(struct hasher **ret);
+struct hasher *hasher_free(struct hasher *h);
+DEFINE_CLEANUP(struct hasher *, hasher_free)
+void hasher_add(struct hasher *h, const void *data, size_t size);
+void hasher_finish(struct hasher *h, uint8_t ret[static HASH_SIZE]);
 /* HMAC-SHA-256 (RFC 2104). */
 void hmac(const void *key, size_t key_size, const struct blob *pieces, size_t n,
         uint8_t ret[static HASH_SIZE]);

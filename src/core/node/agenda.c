@@ -73,6 +73,8 @@ static size_t change_size(const struct change *c)
                 return c->group.size;
         case CHANGE_LEAVE:
                 return c->leave.size;
+        case CHANGE_TRANSFER:
+                return string_size(c->transfer.transfer.name);
         case CHANGE_INVITED:
                 return string_size(c->invited.word) + string_size(c->invited.by);
         case CHANGE_FILE:
@@ -94,6 +96,7 @@ static size_t change_size(const struct change *c)
         case CHANGE_GROUP_MUTED:
         case CHANGE_LEAVE_GONE:
         case CHANGE_LANE:
+        case CHANGE_TRANSFER_GONE:
         case CHANGE_CERTIFIED:
                 break;
         }
@@ -144,6 +147,10 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_LEAVE:
                 c->leave.data = (uint8_t *)copy(&end, c->leave.data, c->leave.size);
                 break;
+        case CHANGE_TRANSFER:
+                c->transfer.transfer.name = copy(
+                        &end, c->transfer.transfer.name, string_size(c->transfer.transfer.name));
+                break;
         case CHANGE_INVITED:
                 c->invited.word = copy(&end, c->invited.word, string_size(c->invited.word));
                 c->invited.by = copy(&end, c->invited.by, string_size(c->invited.by));
@@ -169,6 +176,7 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_GROUP_MUTED:
         case CHANGE_LEAVE_GONE:
         case CHANGE_LANE:
+        case CHANGE_TRANSFER_GONE:
         case CHANGE_CERTIFIED:
                 break;
         }

@@ -398,6 +398,8 @@ int node_block(
                 return node_deliver_named(n, peer->record.name, now);
         r = node_hang_up(n, peer, GOODBYE_OTHER, now);
         if (r == 0)
+                r = node_files_break_off(n, peer, false, now);
+        if (r == 0)
                 r = node_third_hang_up(n, peer);
         return r < 0 ? r : node_delivery_abort(n, peer);
 }
@@ -457,6 +459,8 @@ int node_forget(struct node *n, const char *word, struct now now, struct refusal
                 struct peer *peer = peers_by_number(&n->peers, numbers[i]);
 
                 r = cancel_all(n, numbers[i]);
+                if (r == 0)
+                        r = node_files_break_off(n, peer, true, now);
                 if (r < 0)
                         return r;
                 peer->record.has_history = false;

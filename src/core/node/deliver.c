@@ -234,7 +234,8 @@ static int deliver_classic(struct node *n, struct peer *peer, struct now now)
 
 int node_deliver(struct node *n, struct peer *peer, struct now now)
 {
-        if (peer->outbox.n == 0 || peer->delivery || peer->record.blocked)
+        if (!peer_is_awaited(peer) || peer->delivery || peer->record.blocked ||
+                node_files_rest(n, peer, now))
                 return 0;
         if (peer_is_native(peer))
                 return node_seek_session(n, peer, now);

@@ -102,6 +102,7 @@ static const char *end_word(const struct link *link, enum session_end how, enum 
 static int session_lost(struct node *n, struct native *native, enum link_loss loss, struct now now)
 {
         struct peer *peer = native->peer;
+        int r;
 
         native->link = 0;
         native->expected_usec = loss == LOSS_REPLACED ? usec_add(now.mono_usec, EXPECTED_USEC) : 0;
@@ -110,8 +111,10 @@ static int session_lost(struct node *n, struct native *native, enum link_loss lo
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
         peer->record.heard_usec = now.real_usec;
         peer_touch(&n->peers, peer);
-        if (native->dial_link != 0 || peer->outbox.n == 0)
-                return 0;
+        r = node_files_lost(n, native, now);
+        if (r < 0 || native->dial_link != 0 || !peer_is_awaited(peer) ||
+                (loss == LOSS_IN_PEACE && node_files_rest(n, peer, now)))
+                return r;
         if (loss == LOSS_REPLACED) {
                 n->retry_usec = usec_min(n->retry_usec, native->expected_usec);
                 return 0;
@@ -237,30 +240,12 @@ static int take_end(struct node *n, struct link *link, enum session_end how, enu
         return r < 0 ? r : forget(n, link, loss_of(how, goodbye), now);
 }
 
-/* What is said of streams: to one who is for the ring alone so far, we are a user. */
-static int take_stream_message(
-        struct node *n, struct link *link, const struct message *m, struct now now)
-{
-        struct native *native = proven_at(link);
-        int r;
-
-        if (!native && link->ring_node && link->ring_node->link == link->number) {
-                r = node_native_promote(n, link, now);
-                native = proven_at(link);
-                if (r < 0)
-                        return r;
-        }
-        if (!native)
-                return 0;
-        r = node_stream_receive(n, native, m, now);
-        return r == STREAM_BROKEN ? close_session(n, link, "broken", GOODBYE_OTHER, now) : r;
-}
-
-/* What is said of groups concerns users, too. */
-static int take_group_message(
+/* What is said to a user: to one who is for the ring alone so far, we are one. */
+static int take_user_message(
         struct node *n, struct link *link, const struct message *m, struct now now)
 {
         uint64_t number = link->number;
+        struct native *native;
         int r = 0;
 
         if (!proven_at(link) && link->ring_node && link->ring_node->link == number)
@@ -268,7 +253,15 @@ static int take_group_message(
         link = node_link(n, number);
         if (r < 0 || !link || !link->is_proven)
                 return r;
-        return node_groups_receive(n, link, m->group.data, m->group.size, now);
+        if (m->type == FRAME_GROUP || m->type == FRAME_GROUP_MESSAGE)
+                return node_groups_receive(n, link, m->group.data, m->group.size, now);
+        native = proven_at(link);
+        if (!native)
+                return 0;
+        if (m->type == FRAME_FILE)
+                return node_files_receive(n, native, m->file.data, m->file.size, now);
+        r = node_stream_receive(n, native, m, now);
+        return r == STREAM_BROKEN ? close_session(n, link, "broken", GOODBYE_OTHER, now) : r;
 }
 
 static int take_message(struct node *n, struct link *link, const struct message *m, struct now now)
@@ -289,11 +282,10 @@ static int take_message(struct node *n, struct link *link, const struct message 
         case FRAME_ACKNOWLEDGE:
         case FRAME_REFUSED:
         case FRAME_MESSAGE:
-                return take_stream_message(n, link, m, now);
+        case FRAME_FILE:
         case FRAME_GROUP:
         case FRAME_GROUP_MESSAGE:
-                return take_group_message(n, link, m, now);
-        case FRAME_FILE:
+                return take_user_message(n, link, m, now);
         case FRAME_GOODBYE:
                 break;
         }

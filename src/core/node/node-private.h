@@ -11,6 +11,7 @@
  *     seek.c      native peers: where they are looked for
  *     native.c    sessions with them: begun, used, ended
  *     proof.c     who has proven who he is in one, and what it is for
+ *     files.c, file.c, offer.c    files-private.h
  *     registry.c, register.c, certify.c   registry-private.h
  *     groups.c, team.c, told.c, gather.c, group-call.c   groups-private.h
  *     ring.c, reach.c, greet.c, ring-link.c, visit.c, search.c   ring-private.h
@@ -28,6 +29,7 @@
 #include "core/legacy/legacy.h"
 #include "core/legacy/third.h"
 #include "core/node/agenda.h"
+#include "core/node/files-private.h"
 #include "core/node/groups-private.h"
 #include "core/node/node.h"
 #include "core/node/peer.h"
@@ -147,6 +149,9 @@ struct native {
         unsigned n_tried;           /* places where it was sought in vain in this round */
         struct session_claim claim; /* of the proven session */
         usec_t expected_usec;       /* until then another session is: this one was replaced */
+        struct list ready;          /* in files.ready: chunks for it may wait */
+        bool is_asking;             /* the world was asked for room for them */
+        usec_t offers_usec;         /* before it is called only because it has to decide on files */
         usec_t searched_usec;       /* when it was last looked for on the ring; 0: never */
 };
 
@@ -196,6 +201,7 @@ struct node {
         struct ring ring;
         struct registry registry;
         struct groups groups;
+        struct files files;
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */

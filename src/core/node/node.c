@@ -92,6 +92,9 @@ int node_new(const struct node_options *options, struct now now, struct node **r
         table_init(&n->queued_by_id, key);
         list_init(&n->peers.changed);
         list_init(&n->peers.waiting);
+        list_init(&n->files.moved);
+        list_init(&n->files.gone);
+        list_init(&n->files.ready);
         list_init(&n->ring.nodes);
         list_init(&n->ring.visits);
         list_init(&n->ring.searches);
@@ -111,6 +114,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
                 r = node_registry_init(n, key);
         if (r == 0)
                 r = node_groups_init(n, key);
+        if (r == 0)
+                r = node_files_init(n, key);
         if (r < 0)
                 return r;
 
@@ -126,6 +131,7 @@ struct node *node_free(struct node *n)
         node_ring_done(n);
         node_registry_done(n);
         node_groups_done(n);
+        node_files_done(n);
         list_for_each_safe (i, &n->natives)
                 node_free_native(n, container_of(i, struct native, list)->peer);
         for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
@@ -244,6 +250,8 @@ int node_advance(struct node *n, struct now now)
                 r = node_registry_advance(n, now);
         if (r == 0)
                 r = node_groups_advance(n, now);
+        if (r == 0)
+                r = node_files_advance(n, now);
         if (r < 0)
                 return r;
 
@@ -263,6 +271,7 @@ usec_t node_deadline(const struct node *n)
         deadline_usec = usec_min(deadline_usec, node_ring_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_registry_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_groups_deadline(n));
+        deadline_usec = usec_min(deadline_usec, node_files_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
          * those who are near, whom an announcement wakes us for anyway. */
@@ -303,6 +312,8 @@ int node_end_turn(struct node *n, struct now now)
                 r = node_registry_end_turn(n, now);
         if (r == 0)
                 r = node_groups_end_turn(n, now);
+        if (r == 0)
+                r = node_files_end_turn(n, now);
         if (r == 0)
                 r = node_third_end_turn(n, now);
         if (r == 0)

@@ -90,6 +90,10 @@ int node_restore_group(struct node *n, const struct group_record *group, struct 
 int node_restore_leave(struct node *n, const struct leave_record *leave);
 int node_restore_lane(struct node *n, const struct lane_record *lane);
 int node_restore_told(struct node *n, const struct told_record *told, struct now now);
+/* In the order in which they were first told. @done_on_disk: how much of a file that comes the
+ * spool has for certain, from its beginning; that, and not the record, tells where it goes on. */
+int node_restore_transfer(
+        struct node *n, const struct file_record *file, uint64_t done_on_disk, struct now now);
 int node_restore_ring(struct node *n, const struct ring_record *ring, struct now now);
 /*
  * @ledger: what is stored, or all zero. Which of the stored genesis blocks is the one of our
@@ -326,14 +330,17 @@ int node_list_members(const struct node *n, const char *id, struct now now,
  * What a file contains is in the spool of the world, under a spool id: one for all to whom a file
  * of ours goes, one for each transfer to us. Callers know a file by the same id, in hexadecimal.
  * Effects ask the world to write, read, hash or throw away; it answers in a later turn, with the
- * ref that stands in the effect.
+ * ref that stands in the effect, and does what it is asked about one spool in the order of asking.
+ *
+ * At start the spool tells how much it has of what comes (node_restore_transfer()). What
+ * node_list_files() does not name after that is nobody's and may be thrown away.
  */
 #define FILE_ID_STRING_SIZE (2 * TRANSFER_ID_SIZE + 1)
 
 /* May a file of that size go there? Before it is copied into the spool. @word: of a user, or of a
  * group for all its members. *ret_name: as it will be offered. */
 int node_file_check(struct node *n, const char *word, const char *name, uint64_t size,
-        char ret_name[static TRANSFER_NAME_MAX + 1], struct refusal *ret_refusal);
+        struct now now, char ret_name[static TRANSFER_NAME_MAX + 1], struct refusal *ret_refusal);
 struct file_offer {
         struct transfer_id spool_id; /* random: where it is, and its id */
         const char *word, *name;

@@ -175,8 +175,8 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
 static bool is_traceless(const struct peer *peer)
 {
         return !peer->record.has_history && !peer->record.blocked && !peer_is_contact(peer) &&
-               peer->record.muted_until_usec == 0 && peer->outbox.n == 0 && !peer->delivery &&
-               !peer->native && !peer->neighbour.is_held && !peer->is_fellow;
+               peer->record.muted_until_usec == 0 && peer->outbox.n == 0 && !peer->has_files &&
+               !peer->delivery && !peer->native && !peer->neighbour.is_held && !peer->is_fellow;
 }
 
 bool peers_drop(struct peers *p, struct peer *peer)
@@ -491,7 +491,7 @@ void peer_touch(struct peers *p, struct peer *peer)
 
 void peer_queue_changed(struct peers *p, struct peer *peer)
 {
-        if (peer->outbox.n == 0)
+        if (!peer_is_awaited(peer))
                 list_remove(&peer->waiting);
         else if (list_is_empty(&peer->waiting))
                 list_append(&p->waiting, &peer->waiting);

@@ -33,11 +33,13 @@ struct peer {
         /* by_name: record.name; by_contact and by_id: only while there is one */
         struct table_entry by_number, by_name, by_address, by_contact, by_id;
         struct outbox outbox;
-        struct list waiting; /* in peers.waiting while the outbox is not empty */
+        struct list waiting; /* in peers.waiting while peer_is_awaited() */
         struct delivery *delivery;
 
         /* native */
         struct native *native;                        /* NULL: none was ever needed in this run */
+        bool has_files;                               /* transfers with it are remembered, ... */
+        enum transfer_need files_need;                /* ... which need a session for this */
         struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
                                                          no more */
         bool is_near;                                 /* its announcements were heard in this run */
@@ -116,7 +118,8 @@ bool peers_is_namesake(const struct peers *p, const struct peer *peer);
 /* Its record changed and must be stored; or only its presence, to be told. */
 void peer_touch(struct peers *p, struct peer *peer);
 void peer_presence_changed(struct peers *p, struct peer *peer);
-/* To be called whenever something was put into or taken out of its outbox. */
+/* To be called whenever something was put into or taken out of its outbox, or its transfers need
+ * something else. */
 void peer_queue_changed(struct peers *p, struct peer *peer);
 
 static inline bool peer_is_present(const struct peer *peer)
@@ -127,6 +130,12 @@ static inline bool peer_is_present(const struct peer *peer)
 static inline bool peer_is_native(const struct peer *peer)
 {
         return peer->record.id[0];
+}
+
+/* Something waits for it to be there. */
+static inline bool peer_is_awaited(const struct peer *peer)
+{
+        return peer->outbox.n > 0 || peer->files_need != TRANSFER_NEEDS_NOTHING;
 }
 
 /* Met in the third dialect alone. */

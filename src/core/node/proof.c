@@ -112,6 +112,8 @@ static int begin(struct node *n, struct native *native, bool is_heir, struct now
                 r = node_native_told(n, node_link(n, native->link), "proven", now);
         if (r == 0)
                 r = node_streams_open(n, native, now);
+        if (r == 0)
+                r = node_files_met(n, native, now);
         return r < 0 ? r : meet(n, native->link, now);
 }
 

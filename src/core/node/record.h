@@ -222,36 +222,52 @@ struct told_record {
         size_t size;
 };
 
+/*
+ * A transfer (core/transfer/transfer.h), and the file that it is of. Of a file to a group each of
+ * its transfers tells what has become of the others; what is true is in the one that tells of most.
+ */
+struct file_record {
+        struct transfer_record transfer; /* its name has TRANSFER_NAME_MAX bytes at most */
+        struct transfer_id spool_id;     /* incoming: the transfer's own */
+        bool is_to_group;
+        struct group_id group;
+        uint32_t n_members;                /* to whom it was to go */
+        uint32_t n_done, n_missed;         /* who has it; who will not have it, ... */
+        enum transfer_reason group_reason; /* ... and the last reason why */
+};
+
 enum change_type {
-        CHANGE_PEER,        /* peer: new, or different from before */
-        CHANGE_PEER_GONE,   /* number: forgotten, it had no messages */
-        CHANGE_MESSAGE,     /* message: a new row, in the queue if its state is queued */
-        CHANGE_STATE,       /* state: of a sent message; everything but queued ends the waiting */
-        CHANGE_PROGRESS,    /* progress: a part of a queued message went out */
-        CHANGE_NUMBER,      /* numbered: a queued message got, or lost, its number in a stream */
-        CHANGE_STREAM,      /* stream */
-        CHANGE_MARK,        /* mark; its refusals up to number - STREAM_WINDOW are forgotten */
-        CHANGE_MARK_GONE,   /* mark: forgotten, with its refusals; number means nothing */
-        CHANGE_REFUSED,     /* refused */
-        CHANGE_FORGET,      /* number: delete the conversation's key and rows */
-        CHANGE_USERNAME,    /* text */
-        CHANGE_RING,        /* ring */
-        CHANGE_LEDGER,      /* ledger */
-        CHANGE_BLOCK,       /* block: in the stead of one of that height, if there is one */
-        CHANGE_BLOCKS_GONE, /* block: those of its network above its height; the rest of it means
-                               nothing */
-        CHANGE_GROUP,       /* group: new, or different from before */
-        CHANGE_GROUP_GONE,  /* number: forgotten, with all that was said in it */
-        CHANGE_GROUP_MUTED, /* muted */
-        CHANGE_LEAVE,       /* leave */
-        CHANGE_LEAVE_GONE,  /* leave: it is done; its data mean nothing */
-        CHANGE_LANE,        /* lane: taken so far without a message to be kept */
-        CHANGE_PRESENCE,    /* presence: nothing to keep but when it was heard; for the signal */
-        CHANGE_WARNING,     /* warning: nothing to keep; for journal and signal */
-        CHANGE_SESSION,     /* session: nothing to keep; for the journal */
-        CHANGE_CERTIFIED,   /* certified: nothing to keep; for journal and signal */
-        CHANGE_INVITED,     /* invited: likewise */
-        CHANGE_FILE,        /* file: likewise */
+        CHANGE_PEER,          /* peer: new, or different from before */
+        CHANGE_PEER_GONE,     /* number: forgotten, it had no messages */
+        CHANGE_MESSAGE,       /* message: a new row, in the queue if its state is queued */
+        CHANGE_STATE,         /* state: of a sent message; everything but queued ends the waiting */
+        CHANGE_PROGRESS,      /* progress: a part of a queued message went out */
+        CHANGE_NUMBER,        /* numbered: a queued message got, or lost, its number in a stream */
+        CHANGE_STREAM,        /* stream */
+        CHANGE_MARK,          /* mark; its refusals up to number - STREAM_WINDOW are forgotten */
+        CHANGE_MARK_GONE,     /* mark: forgotten, with its refusals; number means nothing */
+        CHANGE_REFUSED,       /* refused */
+        CHANGE_FORGET,        /* number: delete the conversation's key and rows */
+        CHANGE_USERNAME,      /* text */
+        CHANGE_RING,          /* ring */
+        CHANGE_LEDGER,        /* ledger */
+        CHANGE_BLOCK,         /* block: in the stead of one of that height, if there is one */
+        CHANGE_BLOCKS_GONE,   /* block: those of its network above its height; the rest of it means
+                                 nothing */
+        CHANGE_GROUP,         /* group: new, or different from before */
+        CHANGE_GROUP_GONE,    /* number: forgotten, with all that was said in it */
+        CHANGE_GROUP_MUTED,   /* muted */
+        CHANGE_LEAVE,         /* leave */
+        CHANGE_LEAVE_GONE,    /* leave: it is done; its data mean nothing */
+        CHANGE_LANE,          /* lane: taken so far without a message to be kept */
+        CHANGE_TRANSFER,      /* transfer: new, or different in more than how far it has come */
+        CHANGE_TRANSFER_GONE, /* transfer_id: forgotten */
+        CHANGE_PRESENCE,      /* presence: nothing to keep but when it was heard; for the signal */
+        CHANGE_WARNING,       /* warning: nothing to keep; for journal and signal */
+        CHANGE_SESSION,       /* session: nothing to keep; for the journal */
+        CHANGE_CERTIFIED,     /* certified: nothing to keep; for journal and signal */
+        CHANGE_INVITED,       /* invited: likewise */
+        CHANGE_FILE,          /* file: likewise */
 };
 
 struct change_state {
@@ -350,6 +366,8 @@ struct change {
                 } muted;
                 struct leave_record leave;
                 struct lane_record lane;
+                struct file_record transfer;
+                struct transfer_id transfer_id;
                 struct change_presence presence;
                 struct change_warning warning;
                 struct change_session session;

@@ -16,6 +16,7 @@ int node_get_native(struct node *n, struct peer *peer, struct native **ret)
                         return -ENOMEM;
                 native->peer = peer;
                 list_init(&native->moved);
+                list_init(&native->ready);
                 list_append(&n->natives, &native->list);
                 stream_out_init(&native->out, n->random);
                 stream_in_init(&native->in);
@@ -36,6 +37,7 @@ void node_free_native(struct node *n, struct peer *peer)
         stream_in_done(&native->in);
         list_remove(&native->list);
         list_remove(&native->moved);
+        list_remove(&native->ready);
         free(native);
         peer->native = NULL;
 }
@@ -47,7 +49,8 @@ void node_release_natives(struct node *n)
                 struct peer *peer = native->peer;
 
                 if (native->link == 0 && native->dial_link == 0 && list_is_empty(&native->moved) &&
-                        peer->outbox.n == 0 && !peer->record.has_history && !peer_is_contact(peer))
+                        !peer_is_awaited(peer) && !peer->has_files && !peer->record.has_history &&
+                        !peer_is_contact(peer))
                         node_free_native(n, peer);
         }
 }

@@ -337,6 +337,43 @@ int transfer_cancel(struct transfers *t, const struct transfer_id *id, const str
         return t->error;
 }
 
+static bool is_broken_off(const struct transfer *x, bool even_whole)
+{
+        return transfer_is_open(x) && (even_whole || x->record.state != TRANSFER_WHOLE);
+}
+
+/* Each end may have others forgotten, and the party. */
+static struct transfer *next_to_break_off(
+        const struct transfers *t, const struct transfer_peer *peer, bool even_whole)
+{
+        const struct transfer_party *p = transfer_party_find(t, peer);
+
+        if (!p)
+                return NULL;
+        list_for_each (i, &p->transfers)
+                if (is_broken_off(container_of(i, struct transfer, in_party), even_whole))
+                        return container_of(i, struct transfer, in_party);
+        return NULL;
+}
+
+int transfer_break_off(struct transfers *t, const struct transfer_peer *peer, bool even_whole,
+        const struct now *now)
+{
+        struct transfer *x;
+
+        t->now = *now;
+        while (t->error == 0 && (x = next_to_break_off(t, peer, even_whole))) {
+                bool is_undecided = !x->record.is_outgoing && x->record.state == TRANSFER_OFFERED;
+
+                if (x->record.state == TRANSFER_WHOLE)
+                        drop_whole(t, x);
+                else
+                        transfer_end(
+                                t, x, is_undecided ? TRANSFER_GONE : TRANSFER_CANCELLED, false);
+        }
+        return t->error;
+}
+
 int transfer_taken(struct transfers *t, const struct transfer_id *id, const struct now *now)
 {
         struct transfer *x = find_open(t, id);

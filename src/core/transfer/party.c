@@ -188,3 +188,56 @@ void transfer_party_prune(
         if (n > TRANSFER_OVER_MAX)
                 transfer_forget(t, oldest);
 }
+
+/* Questions */
+
+bool transfer_knows(const struct transfers *t, const struct transfer_peer *peer)
+{
+        const struct transfer_party *p = transfer_party_find(t, peer);
+
+        return p && !list_is_empty(&p->transfers);
+}
+
+bool transfer_may_offer(const struct transfers *t, const struct transfer_peer *peer)
+{
+        const struct transfer_party *p = transfer_party_find(t, peer);
+
+        return !p || p->n_open[TRANSFER_OUT] < TRANSFER_OPEN_MAX;
+}
+
+size_t transfer_loading(const struct transfers *t, const struct transfer_peer *peer)
+{
+        const struct transfer_party *p = transfer_party_find(t, peer);
+
+        return p ? p->n_loading : 0;
+}
+
+static enum transfer_need need_of(const struct transfer *x)
+{
+        switch (x->record.state) {
+        case TRANSFER_OFFERED:
+                if (!x->record.is_outgoing)
+                        return TRANSFER_NEEDS_NOTHING;
+                return x->is_offered ? TRANSFER_NEEDS_ANSWER : TRANSFER_NEEDS_SESSION;
+        case TRANSFER_ACCEPTED:
+                return TRANSFER_NEEDS_SESSION;
+        case TRANSFER_VERIFYING:
+                return TRANSFER_NEEDS_NOTHING;
+        case TRANSFER_WHOLE:
+        case TRANSFER_OVER:
+                return x->record.is_told ? TRANSFER_NEEDS_NOTHING : TRANSFER_NEEDS_SESSION;
+        }
+        return TRANSFER_NEEDS_NOTHING;
+}
+
+enum transfer_need transfer_need(const struct transfers *t, const struct transfer_peer *peer)
+{
+        const struct transfer_party *p = transfer_party_find(t, peer);
+        enum transfer_need most = TRANSFER_NEEDS_NOTHING;
+
+        if (!p)
+                return most;
+        list_for_each (i, &p->transfers)
+                most = MAX(most, need_of(container_of(i, struct transfer, in_party)));
+        return most;
+}

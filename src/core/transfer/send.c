@@ -2,7 +2,7 @@
 /* The side that has the file */
 #include "core/transfer/transfer-internal.h"
 
-void transfer_send_offer(struct transfers *t, const struct transfer *x)
+void transfer_send_offer(struct transfers *t, struct transfer *x)
 {
         struct transfer_wire m = { .kind = TRANSFER_WIRE_OFFER,
                 .id = x->record.id,
@@ -12,6 +12,7 @@ void transfer_send_offer(struct transfers *t, const struct transfer *x)
                 .name_size = strlen(x->name) };
 
         transfer_say(t, x->party, &m);
+        x->is_offered |= x->party->is_connected;
 }
 
 static bool may_send(const struct transfer *x)

@@ -22,9 +22,11 @@ static void offered_again(struct transfers *t, struct transfer *x, const struct 
 void transfer_take_offer(
         struct transfers *t, struct transfer_party *p, const struct transfer_wire *m)
 {
-        struct transfer_record r = {
-                .id = m->id, .peer = p->peer, .state = TRANSFER_OFFERED, .size = m->size
-        };
+        struct transfer_record r = { .id = m->id,
+                .peer = p->peer,
+                .state = TRANSFER_OFFERED,
+                .user = TRANSFER_NOBODY,
+                .size = m->size };
         struct transfer *x = transfer_lookup(t, &m->id);
         char name[TRANSFER_NAME_MAX + 1];
 

@@ -51,6 +51,7 @@ struct transfer {
         uint64_t moved, end;
         bool is_want_due; /* in: END is not said yet */
 
+        bool is_offered;      /* out: said at least once since we started */
         bool is_wanted;       /* out: in this session */
         uint64_t load_serial; /* out, with a load_size: asked for */
         size_t load_size;
@@ -147,7 +148,7 @@ void transfer_end(
 void transfer_confirmed(struct transfers *t, struct transfer *x);
 
 /* send.c */
-void transfer_send_offer(struct transfers *t, const struct transfer *x);
+void transfer_send_offer(struct transfers *t, struct transfer *x);
 void transfer_send_wanted(struct transfers *t, struct transfer *x, const struct transfer_wire *m);
 /* Tells that there are chunks to be asked for, unless it was told. */
 void transfer_send_ready(struct transfers *t, struct transfer_party *p);

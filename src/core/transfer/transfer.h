@@ -65,6 +65,8 @@ struct random;
 #define TRANSFER_USEC (7 * USEC_PER_DAY) /* without progress */
 #define TRANSFER_MEMORY 640              /* with what malloc() adds */
 
+#define TRANSFER_NOBODY UINT64_MAX
+
 struct transfer_id {
         uint8_t bytes[TRANSFER_ID_SIZE];
 };
@@ -107,7 +109,8 @@ struct transfer_record {
         enum transfer_state state;
         enum transfer_reason reason; /* WHOLE, OVER */
         bool is_told;                /* WHOLE, OVER: the peer has confirmed the end */
-        uint64_t user; /* who offered or accepted it here, as the caller counts them */
+        uint64_t user; /* who offered or accepted it here, as the caller counts them; nobody yet:
+                          TRANSFER_NOBODY */
         uint64_t size;
         uint64_t done; /* bytes from the beginning; in: on the disk, out: what the peer told */
         uint8_t hash[HASH_SIZE];
@@ -224,6 +227,10 @@ int transfer_accept(
 int transfer_reject(struct transfers *t, const struct transfer_id *id, const struct now *now);
 /* Of either side. */
 int transfer_cancel(struct transfers *t, const struct transfer_id *id, const struct now *now);
+/* Nothing more is wanted of that peer: its offers that nobody decided on are forgotten, and all
+ * else that is open is cancelled; what is WHOLE only with @even_whole. */
+int transfer_break_off(struct transfers *t, const struct transfer_peer *peer, bool even_whole,
+        const struct now *now);
 /* A WHOLE one was handed over. */
 int transfer_taken(struct transfers *t, const struct transfer_id *id, const struct now *now);
 
@@ -233,6 +240,21 @@ size_t transfer_list(
 /* False: it is not known, or over. */
 bool transfer_find(
         const struct transfers *t, const struct transfer_id *id, struct transfer_record *ret);
+
+/* Is anything remembered of transfers with that peer? */
+bool transfer_knows(const struct transfers *t, const struct transfer_peer *peer);
+/* May one more be offered to it? */
+bool transfer_may_offer(const struct transfers *t, const struct transfer_peer *peer);
+/* Chunks for it that transfer_next_chunk() gave and nobody has answered. */
+size_t transfer_loading(const struct transfers *t, const struct transfer_peer *peer);
+
+/* What a session with that peer is needed for. */
+enum transfer_need {
+        TRANSFER_NEEDS_NOTHING,
+        TRANSFER_NEEDS_ANSWER,  /* it has heard of all our offers, and has to decide */
+        TRANSFER_NEEDS_SESSION, /* there is something to be said, or to go on */
+};
+enum transfer_need transfer_need(const struct transfers *t, const struct transfer_peer *peer);
 
 /*
  * The name of a file as somebody gave it, made safe: what stands behind the last '/', without
