@@ -453,6 +453,27 @@ TEST(nobody_is_called_only_to_decide)
         net_done(&net);
 }
 
+TEST(who_went_without_a_word_is_called_again)
+{
+        struct machine *ece, *bob;
+
+        meet(&ece, &bob);
+        offer(ece, 1, "Bob");
+        net_cut(&net);
+        net_pass(&net, 5 * USEC_PER_SEC);
+        ASSERT_EQ(node_sessions(ece->node), 1);
+        /* He was away, and perhaps has lost what he knew. */
+        net_pass(&net, 4 * USEC_PER_MINUTE);
+        ASSERT_EQ(node_sessions(ece->node), 0);
+        machine_stop(bob);
+        net_pass(&net, 5 * USEC_PER_MINUTE);
+        bob->files.n_rows = 0;
+        machine_restart(bob);
+        net_pass(&net, 5 * USEC_PER_SEC);
+        ASSERT_EQ(spools_count(&bob->files, FILE_NEWS_OFFERED), 2);
+        net_done(&net);
+}
+
 TEST(no_chunk_goes_where_no_room_is)
 {
         struct machine *ece, *bob;

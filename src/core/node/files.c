@@ -136,13 +136,13 @@ int node_files_met(struct node *n, struct native *native, struct now now)
         return r;
 }
 
-int node_files_lost(struct node *n, struct native *native, struct now now)
+int node_files_lost(struct node *n, struct native *native, bool in_peace, struct now now)
 {
         const struct transfer_peer key = node_file_peer(native->peer);
         int r;
 
         forget_chunks(native);
-        native->offers_usec = usec_add(now.mono_usec, OFFERS_REST_USEC);
+        native->offers_usec = in_peace ? usec_add(now.mono_usec, OFFERS_REST_USEC) : 0;
         r = transfer_gone(n->files.engine, &key, &now);
         if (r == 0)
                 node_files_changed(n, native->peer);
