@@ -297,6 +297,19 @@ static int restore_ring(struct manager *m)
         return node_restore_ring(m->node, &ring, m->now);
 }
 
+/* Of what comes, the spool knows best how much of it there is. */
+static int restore_transfer(const struct file_record *file, void *userdata)
+{
+        const struct transfer_record *t = &file->transfer;
+        struct manager *m = userdata;
+        uint64_t done = 0;
+        int r = 0;
+
+        if (!t->is_outgoing && t->state != TRANSFER_OVER)
+                r = spool_certain(&m->spool, &file->spool_id, t->size, &done);
+        return r < 0 ? r : node_restore_transfer(m->node, file, done, m->now);
+}
+
 static int restore(struct manager *m)
 {
         struct store *s = m->memory.store;
@@ -315,7 +328,9 @@ static int restore(struct manager *m)
                 r = restore_ring(m);
         if (r >= 0)
                 r = ledger_host_restore(&m->ledger);
-        return r < 0 ? r : store_load_queued(s, restore_queued, m);
+        if (r >= 0)
+                r = store_load_queued(s, restore_queued, m);
+        return r < 0 ? r : store_load_transfers(s, restore_transfer, m);
 }
 
 static int choose_username(struct manager *m, char ret[static USERNAME_SIZE_MAX + 1])

@@ -102,6 +102,11 @@ static int ignore_block(const struct block_record *block, void *userdata)
         return 0;
 }
 
+static int ignore_transfer(const struct file_record *file, void *userdata)
+{
+        return 0;
+}
+
 static int check_ring(struct store *s)
 {
         struct ring_record ring;
@@ -148,6 +153,8 @@ static int check_store(const char *path, const uint8_t *secret, struct random *r
                 r = check_ring(s);
         if (r >= 0 && s)
                 r = check_ledger(s);
+        if (r >= 0 && s)
+                r = store_load_transfers(s, ignore_transfer, NULL);
         if (r >= 0 && s)
                 r = store_load_queued(s, ignore_queued, NULL);
         store_free(s);

@@ -199,6 +199,20 @@ def bus_call_with_descriptor(connection, interface, member, fd, timeout=60):
         raise BusError(name, error.message.removeprefix(f"GDBus.Error:{name}: ")) from None
 
 
+def bus_call_with_file(connection, member, signature, *args, fd, timeout=60):
+    """A call of the interface of files; its last argument is a descriptor."""
+    descriptors = Gio.UnixFDList.new()
+    argument = GLib.Variant(f"({signature}h)", (*args, descriptors.append(fd)))
+    try:
+        reply, _ = connection.call_with_unix_fd_list_sync(
+            NAME, PATH, INTERFACE + ".Files", member, argument, None,
+            Gio.DBusCallFlags.NO_AUTO_START, int(timeout * 1000), descriptors, None)
+    except GLib.Error as error:
+        name = Gio.DBusError.get_remote_error(error) or f"local:{error.domain}:{error.code}"
+        raise BusError(name, error.message.removeprefix(f"GDBus.Error:{name}: ")) from None
+    return list(reply.unpack())
+
+
 class Signals:
     """All signals of one sender, collected from now on as (member, args)."""
 
@@ -430,6 +444,26 @@ class Daemon:
 
     def ledger_status(self):
         return self.ledger("GetStatus")[0]
+
+    def file(self, member, signature="", *args, timeout=60):
+        """A member of the interface of files; returns the list of its results."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE + ".Files", member, signature,
+                        *args, timeout=timeout)
+
+    def file_send(self, user, name, file, timeout=60):
+        """@file: an open file, or a descriptor. Returns the id."""
+        fd = file if isinstance(file, int) else file.fileno()
+        return bus_call_with_file(self.connection, "Send", "ss", user, name, fd=fd,
+                                  timeout=timeout)[0]
+
+    def file_accept(self, id, file, timeout=60):
+        fd = file if isinstance(file, int) else file.fileno()
+        bus_call_with_file(self.connection, "Accept", "s", id, fd=fd, timeout=timeout)
+
+    def files(self):
+        """List as dictionaries."""
+        keys = ("id", "user", "name", "size", "done", "direction", "state")
+        return [dict(zip(keys, row)) for row in self.file("List")[0]]
 
     def new_identity(self):
         """Returns the new id; the daemon ends so as to be started again, and is."""
