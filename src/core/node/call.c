@@ -364,6 +364,7 @@ int node_block(
                 return r;
 
         peer->record.blocked = block;
+        n->peers.has_blocked |= block;
         peer_touch(&n->peers, peer);
         if (!block)
                 return node_deliver_named(n, peer->record.name, now);
