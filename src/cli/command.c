@@ -20,9 +20,9 @@ const struct command commands[] = {
                 OPTION_PLAIN | OPTION_NUMBER | OPTION_WAIT, COMPLETE_USER, false, run_send },
         { "chat", "USER [--plain] [--number N]", "talk with a user, line by line", 1, 1,
                 OPTION_PLAIN | OPTION_NUMBER, COMPLETE_USER, false, run_chat },
-        { "history", "[USER] [-n N] [--grep TEXT] [--follow] [--forget]", "what was said", 0, 1,
-                OPTION_LINES | OPTION_GREP | OPTION_FOLLOW | OPTION_FORGET, COMPLETE_USER, false,
-                run_history },
+        { "history", "[USER] [-n N | --all] [--grep TEXT] [--follow] [--forget]", "what was said",
+                0, 1, OPTION_LINES | OPTION_ALL | OPTION_GREP | OPTION_FOLLOW | OPTION_FORGET,
+                COMPLETE_USER, false, run_history },
         { "listen", "[--exec COMMAND] [--since N | --cursor NAME]",
                 "wait for messages, for scripts", 0, 0, OPTION_EXEC | OPTION_SINCE | OPTION_CURSOR,
                 COMPLETE_NOTHING, true, run_listen },
@@ -86,7 +86,7 @@ static const struct {
         const char *value; /* NULL: takes none */
         const char *help;
 } options[] = {
-        { "all", NULL, "users that were not heard lately, too; as with --long" },
+        { "all", NULL, "all of them: users not heard lately, too; messages from the first on" },
         { "plain", NULL, "send without any encryption" },
         { "number", "N", "own private number for the classic key exchange" },
         { "wait", "SECONDS", "how long to wait until it is done (send: 3, register: not)" },
