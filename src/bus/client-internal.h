@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What client.c and client-ledger.c (calls) and watch.c (signals) share */
+/* What client.c, client-groups.c and client-ledger.c (calls) and watch.c (signals) share */
 
 #include "bus/client.h"
 
