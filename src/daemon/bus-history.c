@@ -74,7 +74,8 @@ static const char *page_word(struct page *p, const struct message_record *record
 
 static const char *page_id(struct page *p, const struct message_record *record)
 {
-        return node_user_id(p->bus->manager->node, record->peer);
+        return record->author_id[0] ? record->author_id
+                                    : node_user_id(p->bus->manager->node, record->peer);
 }
 
 static int page_add(const struct message_record *record, void *userdata)

@@ -75,9 +75,10 @@ static int build_message(struct bus *b, const struct message_record *record, sd_
                         node_word(m->node, record->peer, record->name, &record->endpoint, m->now,
                                 word),
                         record->name, text, record->time_usec, 3, "user-id", "s",
-                        node_user_id(m->node, record->peer), "address", "s",
-                        endpoint_format(&record->endpoint, address), "security", "s",
-                        security_word(record->security));
+                        record->author_id[0] ? record->author_id
+                                             : node_user_id(m->node, record->peer),
+                        "address", "s", endpoint_format(&record->endpoint, address), "security",
+                        "s", security_word(record->security));
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(signal);

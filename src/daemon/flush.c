@@ -61,6 +61,8 @@ static int carry_out(struct manager *m, const struct effect *e)
                         e->load_block.height, &e->load_block.peer);
         case EFFECT_LOAD_CHAIN:
                 return ledger_host_load_chain(&m->ledger);
+        case EFFECT_LOAD_GROUP_MESSAGE:
+                return team_host_load_message(&m->teams, e);
         case EFFECT_SPOOL_WRITE:
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:

@@ -241,6 +241,8 @@ static int add_sources(struct manager *m)
                 r = chore_start(&m->log_chore, m, log_slice, m);
         if (r >= 0)
                 r = ledger_host_start(&m->ledger);
+        if (r >= 0)
+                r = team_host_start(&m->teams);
         if (r >= 0 && m->memory.age_max_usec != USEC_INFINITY)
                 r = sd_event_add_time(
                         m->event, &m->expire_timer, CLOCK_REALTIME, 0, USEC_PER_SEC, on_expire, m);
@@ -307,6 +309,8 @@ static int restore(struct manager *m)
                 r = store_load_marks(s, restore_mark, m);
         if (r >= 0)
                 r = store_load_refused(s, restore_refused, m);
+        if (r >= 0)
+                r = team_host_restore(&m->teams);
         if (r >= 0)
                 r = restore_ring(m);
         if (r >= 0)
@@ -397,6 +401,7 @@ int manager_new(const struct settings *settings, struct manager **ret)
         network_init(&m->network, m);
         ring_init(&m->ring, m);
         ledger_host_init(&m->ledger, m);
+        team_host_init(&m->teams, m);
 
         r = journal_new(NULL, &m->journal);
         if (r < 0)
@@ -527,6 +532,7 @@ struct manager *manager_free(struct manager *m)
         m->bus = bus_free(m->bus);
         ring_done(&m->ring);
         ledger_host_done(&m->ledger);
+        team_host_done(&m->teams);
         network_done(&m->network);
         listener_done(&m->listener);
         listener_done(&m->third_listener);

@@ -22,6 +22,7 @@
 #include "daemon/memory.h"
 #include "daemon/network.h"
 #include "daemon/ring.h"
+#include "daemon/team.h"
 #include "os/config.h"
 
 #define MANAGER_TURN_INPUTS_MAX 256
@@ -52,6 +53,7 @@ struct manager {
         struct network network;
         struct ring ring;
         struct ledger_host ledger;
+        struct team_host teams;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */

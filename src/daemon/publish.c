@@ -9,8 +9,8 @@
 static void publish_message(struct manager *m, const struct message_record *message)
 {
         history_log_add(m->memory.log, message);
-        publish_journal_message(
-                m->journal, m->memory.keep, message, node_user_id(m->node, message->peer));
+        publish_journal_message(m->journal, m->memory.keep, message,
+                message->author_id[0] ? message->author_id : node_user_id(m->node, message->peer));
         bus_signal_message(m->bus, message);
 }
 

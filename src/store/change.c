@@ -99,12 +99,16 @@ int store_copy_queued(struct store *s, const struct message_row *row, size_t tex
 {
         int r = add_message_row(s, row, 0);
 
+        if (row->direction & DIRECTION_IN_GROUP)
+                return MIN(r, 0);
         return r > 0 ? add_queue_row(s, row->sequence, text_size, NULL) : r;
 }
 
-/* When a message that is not queued was done with. */
+/* When a message was done with, or 0 while it waits: in a group, until all have it. */
 static usec_t done_time(const struct store *s, const struct message_record *m)
 {
+        if (m->state == MESSAGE_QUEUED || (m->state == MESSAGE_SENT && m->group.number > 0))
+                return 0;
         if (m->direction == DIRECTION_RECEIVED || s->real_usec == 0)
                 return m->time_usec;
         return s->real_usec;
@@ -144,14 +148,30 @@ static int already_there(struct store *s, const struct message_record *m)
         return tell_known(s, m);
 }
 
+/* The lane has come so far, whether the message is here already or not. */
+static int take_lane(struct store *s, const struct message_record *m, struct ulid *ret_origin)
+{
+        const struct lane_record lane = { m->peer, m->group.lane, m->group.number };
+
+        store_group_origin(s, m->peer, &m->group.lane, m->group.number, ret_origin);
+        return store_apply_lane(s, &lane);
+}
+
 static int apply_message(struct store *s, const struct message_record *m)
 {
         struct store_event event = { .type = STORE_EVENT_MESSAGE, .message = *m };
         uint64_t sequence = s->last_sequence + 1;
+        bool is_in_group = m->group.number > 0;
+        struct ulid origin = m->origin;
         struct message_row row;
         const uint8_t *key;
         int r;
 
+        if (is_in_group) {
+                r = take_lane(s, m, &origin);
+                if (r < 0)
+                        return r;
+        }
         if (m->stream_number > 0) {
                 r = store_is_erased(s, m->peer, &m->origin);
                 if (r != 0)
@@ -168,20 +188,20 @@ static int apply_message(struct store *s, const struct message_record *m)
                 .id = m->id.bytes,
                 .id_size = sizeof m->id.bytes,
                 .peer = m->peer,
-                .direction = m->direction,
+                .direction = m->direction | (is_in_group ? DIRECTION_IN_GROUP : 0),
                 .security = m->security,
                 .state = m->state,
                 .time_usec = m->time_usec,
                 .sealed = s->sealed.data,
                 .sealed_size = s->sealed.size,
-                .origin = m->stream_number > 0 ? &m->origin : NULL,
+                .origin = m->stream_number > 0 || is_in_group ? &origin : NULL,
         };
-        r = add_message_row(s, &row, m->state == MESSAGE_QUEUED ? 0 : done_time(s, m));
+        r = add_message_row(s, &row, done_time(s, m));
         if (r <= 0)
                 return r < 0 ? r : already_there(s, m);
 
         s->last_sequence = sequence;
-        if (m->state == MESSAGE_QUEUED) {
+        if (m->state == MESSAGE_QUEUED && !is_in_group) {
                 r = enqueue(s, m, sequence, key);
                 if (r < 0)
                         return r;
@@ -217,7 +237,10 @@ static int end_message(struct store *s, struct message_record *m, const struct c
         (void)sqlite3_bind_int64(q, 1, (int64_t)m->sequence);
         (void)sqlite3_bind_int(q, 2, (int)c->state);
         (void)sqlite3_bind_int(q, 3, (int)(went ? c->security : m->security));
-        (void)sqlite3_bind_int64(q, 4, (int64_t)done_usec);
+        if (done_usec == 0)
+                (void)sqlite3_bind_null(q, 4);
+        else
+                (void)sqlite3_bind_int64(q, 4, (int64_t)done_usec);
         if (moved)
                 (void)sqlite3_bind_blob(q, 5, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
         r = store_run(s, q);
@@ -226,7 +249,14 @@ static int end_message(struct store *s, struct message_record *m, const struct c
         return store_run_number(s, SQL_QUEUE_DELETE, m->sequence);
 }
 
-/* The row of a message by its id: 1, 0 when there is none or it is not queued, or negative.
+/* May its state change? That of a message to a group, when some have it and others do not. */
+static bool is_waiting(const struct message_row *row)
+{
+        return row->state == MESSAGE_QUEUED ||
+               (row->state == MESSAGE_SENT && row->direction & DIRECTION_IN_GROUP);
+}
+
+/* The row of a message by its id: 1, 0 when there is none or it does not wait, or negative.
  * *ret_readable: whether its seal opened; if not, only the plain columns are there. */
 static int find_queued(
         struct store *s, const struct ulid *id, struct message_record *ret, bool *ret_readable)
@@ -242,9 +272,9 @@ static int find_queued(
         r = store_step(s, q);
         if (r <= 0)
                 return r;
-        if (sqlite3_column_int(q, COLUMN_STATE) != MESSAGE_QUEUED)
-                return 0;
         row = store_message_row(q);
+        if (!is_waiting(&row))
+                return 0;
         r = store_decode_message(s, &row, ret);
         if (r < 0 && r != -EBADMSG)
                 return r;
@@ -253,6 +283,7 @@ static int find_queued(
                 *ret = (struct message_record){
                         .sequence = row.sequence,
                         .peer = row.peer,
+                        .state = (enum message_state)row.state,
                         .time_usec = row.time_usec,
                 };
         return 1;
@@ -262,6 +293,7 @@ static int apply_state(struct store *s, const struct change_state *c)
 {
         const struct store_event event = { .type = STORE_EVENT_STATE, .state = *c };
         struct message_record m;
+        usec_t done_usec = 0;
         bool readable = false;
         int r;
 
@@ -270,10 +302,12 @@ static int apply_state(struct store *s, const struct change_state *c)
         r = find_queued(s, &c->id, &m, &readable);
         if (r <= 0)
                 return r;
-        r = end_message(s, &m, c, readable, s->real_usec > 0 ? s->real_usec : m.time_usec);
+        if (!c->is_open)
+                done_usec = s->real_usec > 0 ? s->real_usec : m.time_usec;
+        r = end_message(s, &m, c, readable, done_usec);
         if (r < 0)
                 return r;
-        return store_add_event(s, &event);
+        return m.state != c->state ? store_add_event(s, &event) : 0;
 }
 
 static int apply_progress(struct store *s, const struct ulid *id, size_t size_sent)
@@ -312,6 +346,15 @@ static int apply_gone(struct store *s, uint64_t peer)
         store_forget_key(s, peer);
         r = store_forget_streams(s, peer);
         return r < 0 ? r : store_run_number(s, SQL_PEER_DELETE, peer);
+}
+
+static int apply_group_gone(struct store *s, uint64_t number)
+{
+        int r = apply_forget(s, number);
+
+        if (r == 0)
+                r = store_apply_group_gone(s, number);
+        return r < 0 ? r : store_run_number(s, SQL_PEER_DELETE, number);
 }
 
 static int apply_presence(struct store *s, const struct change_presence *c)
@@ -421,6 +464,18 @@ static int apply(struct store *s, const struct change *c)
                 return store_apply_block(s, &c->block);
         case CHANGE_BLOCKS_GONE:
                 return store_apply_blocks_gone(s, &c->block);
+        case CHANGE_GROUP:
+                return store_apply_group(s, &c->group);
+        case CHANGE_GROUP_GONE:
+                return apply_group_gone(s, c->number);
+        case CHANGE_GROUP_MUTED:
+                return store_apply_group_muted(s, c->muted.number, c->muted.until_usec);
+        case CHANGE_LEAVE:
+                return store_apply_leave(s, &c->leave);
+        case CHANGE_LEAVE_GONE:
+                return store_apply_leave_gone(s, &c->leave);
+        case CHANGE_LANE:
+                return store_apply_lane(s, &c->lane);
         case CHANGE_CERTIFIED:
                 return apply_certified(s, &c->certified);
         case CHANGE_INVITED:

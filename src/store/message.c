@@ -145,11 +145,55 @@ int store_decode_peer(
         return 0;
 }
 
+/*
+ * Messages
+ */
+#define GROUP_PART_SIZE (PUBLIC_KEY_SIZE + 8 + 4 + 8 + 8 + SIGNATURE_SIZE)
+
+static bool is_in_group(const struct message_record *m)
+{
+        return m->group.number > 0;
+}
+
+static struct place message_place(bool is_in_group, uint64_t conversation, uint64_t sequence)
+{
+        return (struct place){ is_in_group ? "message.group" : "message.sealed", conversation,
+                sequence };
+}
+
+static void write_group_part(struct writer *w, const struct group_part *p)
+{
+        writer_bytes(w, p->lane.author.bytes, sizeof p->lane.author.bytes);
+        writer_u64(w, p->lane.stream);
+        writer_u32(w, p->lane.version);
+        writer_u64(w, p->number);
+        writer_u64(w, p->time_usec);
+        writer_bytes(w, p->signature, sizeof p->signature);
+}
+
+static void read_group_part(struct reader *in, struct message_record *m)
+{
+        struct group_part *p = &m->group;
+        const uint8_t *author = reader_bytes(in, sizeof p->lane.author.bytes), *signature;
+
+        if (author)
+                memcpy(p->lane.author.bytes, author, sizeof p->lane.author.bytes);
+        p->lane.stream = reader_u64(in);
+        p->lane.version = reader_u32(in);
+        p->number = reader_u64(in);
+        p->time_usec = reader_u64(in);
+        signature = reader_bytes(in, sizeof p->signature);
+        if (signature)
+                memcpy(p->signature, signature, sizeof p->signature);
+        if (!in->failed)
+                identity_id(p->lane.author.bytes, m->author_id);
+}
+
 int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
         const struct message_record *m, uint64_t sequence)
 {
-        const struct place place = { "message.sealed", m->peer, sequence };
-        size_t size = 2 + strlen(m->name) + ENDPOINT_SIZE + m->size;
+        const struct place place = message_place(is_in_group(m), m->peer, sequence);
+        size_t size = 2 + strlen(m->name) + MAX(ENDPOINT_SIZE, GROUP_PART_SIZE) + m->size;
         struct buffer plain;
         struct writer w;
         int r;
@@ -161,7 +205,10 @@ int store_encode_message(struct store *s, const uint8_t key[static KEY_SIZE],
                 return r;
         w = writer_make(plain.data, size);
         writer_blob(&w, m->name, strlen(m->name));
-        store_write_endpoint(&w, &m->endpoint);
+        if (is_in_group(m))
+                write_group_part(&w, &m->group);
+        else
+                store_write_endpoint(&w, &m->endpoint);
         writer_bytes(&w, m->text, m->size);
         assert(!w.failed);
         r = store_seal(s, key, &place, plain.data, w.size);
@@ -205,15 +252,17 @@ static bool is_plausible(const struct message_row *row)
                 row->state >= N_MESSAGE_STATES || row->id_size != sizeof(struct ulid))
                 return false;
         /* Damage must not send back what was received. */
-        return row->direction == (received ? DIRECTION_RECEIVED : DIRECTION_SENT);
+        return (row->direction & ~(int64_t)DIRECTION_IN_GROUP) ==
+               (received ? DIRECTION_RECEIVED : DIRECTION_SENT);
 }
 
 int store_decode_message(struct store *s, const struct message_row *row, struct message_record *ret)
 {
-        const struct place place = { "message.sealed", row->peer, row->sequence };
+        bool is_in_group = row->direction & DIRECTION_IN_GROUP;
+        const struct place place = message_place(is_in_group, row->peer, row->sequence);
         struct message_record m = {
                 .peer = row->peer,
-                .direction = (enum direction)row->direction,
+                .direction = (enum direction)(row->direction & ~(int64_t)DIRECTION_IN_GROUP),
                 .security = (enum security)row->security,
                 .state = (enum message_state)row->state,
                 .time_usec = row->time_usec,
@@ -237,8 +286,11 @@ int store_decode_message(struct store *s, const struct message_row *row, struct 
 
         in = reader_make(s->plain.data, s->plain.size);
         store_read_string(&in, m.name, NAME_SIZE_MAX);
-        m.endpoint = store_read_endpoint(&in);
-        if (in.failed)
+        if (is_in_group)
+                read_group_part(&in, &m);
+        else
+                m.endpoint = store_read_endpoint(&in);
+        if (in.failed || is_in_group != (m.group.number > 0))
                 return -EBADMSG;
         m.text = (const char *)in.data;
         m.size = in.left;

@@ -6,7 +6,7 @@
 
 #include "store/store-internal.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 5
 #define SCHEMA_VERSION_PLAUSIBLE 1000 /* no later version will be above; that is damage */
 #define CHECK_VALUE "p2pchat"
 #define WAL_PAGES 4000 /* 16 MB, then it is copied into the database */
@@ -179,7 +179,7 @@ static int rewrite_log(struct store *s)
 static int extend_schema(struct store *s, int64_t version)
 {
         static const char *const schemas[SCHEMA_VERSION] = { store_schema_1, store_schema_2,
-                store_schema_3 };
+                store_schema_3, "" /* version 4 is that of files */, store_schema_5 };
         int r;
 
         r = store_begin(s);

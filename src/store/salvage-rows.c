@@ -4,9 +4,9 @@
  *
  * Rows come from the pages themselves (pages.c), whatever became of the trees, and are copied as
  * they are sealed, once their seal has proved them: only what is whole gets through. First
- * settings, peers with their keys and their streams, and blocks of chains, then the messages that
- * wait, then what the queue tells of them. In the end whatever refers to something that was lost
- * goes, too.
+ * settings, peers with their keys and their streams, groups, and blocks of chains, then the
+ * messages that wait, then what the queue tells of them. In the end whatever refers to something
+ * that was lost goes, too.
  */
 #include "store/store-internal.h"
 
@@ -232,6 +232,67 @@ static int copy_block(struct rows *v, const struct page_row *row)
                 "INSERT OR IGNORE INTO block (network, height, sealed) VALUES (?2, ?3, ?4)", row);
 }
 
+/* number (in the row's own), muted, sealed */
+static int copy_team(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *sealed = &row->columns[2];
+        struct group_record group = { .number = (uint64_t)row->number };
+        int r = judge(v, store_decode_group(v->to, sealed->data, sealed->size, &group));
+
+        if (r <= 0)
+                return r;
+        return insert(
+                v, "INSERT OR IGNORE INTO team (number, muted, sealed) VALUES (?1, ?2, ?3)", row);
+}
+
+/* place (in the row's own), hash, team, sealed */
+static int copy_leave(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *sealed = &row->columns[3];
+        struct leave_record leave = { .group = (uint64_t)row->columns[2].number };
+        int r = judge(v, store_decode_leave(
+                                 v->to, row->columns[1].data, sealed->data, sealed->size, &leave));
+
+        if (r <= 0)
+                return r;
+        return insert(v,
+                "INSERT OR IGNORE INTO team_leave (hash, team, sealed) VALUES (?2, ?3, ?4)", row);
+}
+
+/* place (in the row's own), hash, team, version, sealed. Of a lane that went on, pages that were
+ * left behind have older rows: the highest number counts. */
+static int copy_lane(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *sealed = &row->columns[4];
+        struct lane_record lane = { .group = (uint64_t)row->columns[2].number };
+        int r = judge(v,
+                store_decode_lane(v->to, row->columns[1].data, sealed->data, sealed->size, &lane));
+
+        return r <= 0 ? r : store_apply_lane(v->to, &lane);
+}
+
+static bool is_hash(const struct page_value *v)
+{
+        return v->is_blob && v->size == GROUP_HASH_SIZE;
+}
+
+/* Rows of groups. 1, 0 for none of them, or negative. */
+static int on_team_row(struct rows *v, const struct page_row *row)
+{
+        const struct page_value *c = row->columns;
+        int r = 0;
+
+        if (row->n_columns == 3 && c[1].is_number && c[2].is_blob)
+                r = copy_team(v, row);
+        else if (row->n_columns == 4 && is_hash(&c[1]) && c[2].is_number && c[3].is_blob)
+                r = copy_leave(v, row);
+        else if (row->n_columns == 5 && is_hash(&c[1]) && are_numbers(row, 2, 3) && c[4].is_blob)
+                r = copy_lane(v, row);
+        else
+                return 0;
+        return r < 0 ? r : 1;
+}
+
 static bool is_block(const struct page_row *row)
 {
         const struct page_value *c = row->columns;
@@ -244,12 +305,16 @@ static int on_first_row(const struct page_row *row, void *userdata)
 {
         struct rows *v = userdata;
         const struct page_value *c = row->columns;
+        int r;
 
         if (row->is_index)
                 return row->n_columns == 2 && c[0].is_blob && c[1].is_blob ? copy_setting(v, row)
                                                                            : 0;
         if (row->number <= 0 || row->n_columns < 2 || !is_null(&c[0]))
                 return 0;
+        r = on_team_row(v, row);
+        if (r != 0)
+                return MIN(r, 0);
         if (row->n_columns == 2 && c[1].is_blob)
                 return copy_stream(v, row);
         if (row->n_columns == 3 && are_numbers(row, 1, 2))
@@ -275,11 +340,18 @@ static int remember_origin(struct rows *v, const struct message_row *m, const st
         struct ulid id;
 
         if (row->n_columns < 10 || m->state == MESSAGE_QUEUED || !done->is_number ||
-                origin->size != sizeof id.bytes ||
+                m->direction & DIRECTION_IN_GROUP || origin->size != sizeof id.bytes ||
                 usec_add((usec_t)done->number, ERASED_KEPT_USEC) <= v->real_usec)
                 return 0;
         memcpy(id.bytes, origin->data, sizeof id.bytes);
         return store_remember_origin(v->to, m->peer, &id, (usec_t)done->number);
+}
+
+/* Of ours to a group, that some lack. */
+static bool is_told(const struct message_row *m, const struct page_row *row)
+{
+        return m->direction == (DIRECTION_SENT | DIRECTION_IN_GROUP) && m->origin &&
+               is_null(&row->columns[7]) && m->state == MESSAGE_SENT;
 }
 
 /* sequence, id, peer, direction, security, state, time, done, sealed; since version 2 origin */
@@ -289,6 +361,7 @@ static int on_message_row(const struct page_row *row, void *userdata)
         const struct page_value *c = row->columns;
         struct message_row m;
         struct message_record record;
+        struct ulid origin;
         int r;
 
         if (row->is_index || row->n_columns < 9 || row->n_columns > 10 || row->number <= 0 ||
@@ -306,13 +379,17 @@ static int on_message_row(const struct page_row *row, void *userdata)
                 .sealed = c[8].data,
                 .sealed_size = c[8].size,
         };
+        if (m.direction & DIRECTION_IN_GROUP && row->n_columns == 10 && is_hash(&c[9])) {
+                memcpy(origin.bytes, c[9].data, sizeof origin.bytes);
+                m.origin = &origin;
+        }
         /* History is only believed when it opens. */
         r = store_decode_message(v->to, &m, &record);
         if (r == 0) {
                 v->sequence_max = MAX(v->sequence_max, m.sequence);
                 r = remember_origin(v, &m, row);
         }
-        if (m.state != MESSAGE_QUEUED)
+        if (m.state != MESSAGE_QUEUED && !is_told(&m, row))
                 return r == -EBADMSG ? 0 : r;
         r = judge(v, r);
         if (r <= 0)
@@ -443,7 +520,13 @@ static int drop_orphans(struct rows *v)
                                           " WHERE m.peer = refused.peer AND m.stream = "
                                           "refused.stream);"
                                           "DELETE FROM erased WHERE peer NOT IN"
-                                          " (SELECT number FROM peer WHERE record IS NOT NULL);");
+                                          " (SELECT number FROM peer WHERE record IS NOT NULL);"
+                                          "DELETE FROM team_leave WHERE team NOT IN"
+                                          " (SELECT number FROM team);"
+                                          "DELETE FROM team_lane WHERE team NOT IN"
+                                          " (SELECT number FROM team);"
+                                          "DELETE FROM message WHERE direction = 2 AND peer NOT IN"
+                                          " (SELECT number FROM team);");
         return r < 0 ? r : store_trim_erased(v->to);
 }
 

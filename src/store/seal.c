@@ -3,8 +3,10 @@
  * Keys, and sealing under them
  *
  *     secret --HKDF--> wrapping key --seals--> key of a conversation --seals--> its messages
- *                  |-> records key --seals--> settings, peers, streams, blocks
- *                  \-> erased key --hashes--> origins of erased messages
+ *                  |-> records key --seals--> settings, peers, streams, blocks,
+ *                  |                           groups
+ *                  |-> erased key --hashes--> origins of erased messages
+ *                  \-> lanes key --hashes--> lanes of groups and places in them
  *
  * A sealed value is a fresh random nonce, the sealed bytes, their tag. Table, column, conversation
  * and row, of a block also its network, are associated data, so a value that was moved to another
@@ -28,6 +30,7 @@ int store_seal_init(struct store *s, const uint8_t *secret)
         hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store wrap", s->keys->wrap, KEY_SIZE);
         hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store records", s->keys->records, KEY_SIZE);
         hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store erased", s->keys->erased, KEY_SIZE);
+        hkdf(NULL, 0, secret, KEY_SIZE, "p2pchat/1 store lanes", s->keys->lanes, KEY_SIZE);
         memcpy(s->keys->in_use, s->keys->records, KEY_SIZE);
         aead_set_key(s->aead, s->keys->in_use);
         return 0;

@@ -37,7 +37,9 @@ static const char *const texts[N_STATEMENTS] = {
         [SQL_MESSAGE_END_SEALED] = "UPDATE message SET state = ?2, security = ?3, done = ?4,"
                                    " sealed = ?5 WHERE sequence = ?1",
         [SQL_MESSAGE_FORGET] = "DELETE FROM message WHERE peer = ?1",
-        [SQL_MESSAGE_OLD] = "SELECT peer, origin FROM message WHERE done <= ?1"
+        /* What was taken in a group, its lanes tell. */
+        [SQL_MESSAGE_OLD] = "SELECT peer, CASE WHEN direction < 2 THEN origin END FROM message"
+                            " WHERE done <= ?1"
                             " ORDER BY done, sequence LIMIT ?2",
         [SQL_MESSAGE_EXPIRE] = "DELETE FROM message WHERE sequence IN (SELECT sequence FROM message"
                                " WHERE done <= ?1 ORDER BY done, sequence LIMIT ?2)",
@@ -95,6 +97,26 @@ static const char *const texts[N_STATEMENTS] = {
                           " ON CONFLICT (network, height) DO UPDATE SET sealed ="
                           " excluded.sealed",
         [SQL_BLOCK_DELETE] = "DELETE FROM block WHERE network = ?1 AND height > ?2",
+        [SQL_TEAM_LIST] = "SELECT number, muted, sealed FROM team ORDER BY number",
+        [SQL_TEAM_SET] = "INSERT INTO team (number, sealed) VALUES (?1, ?2)"
+                         " ON CONFLICT (number) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_TEAM_MUTE] = "UPDATE team SET muted = ?2 WHERE number = ?1",
+        [SQL_TEAM_DELETE] = "DELETE FROM team WHERE number = ?1",
+        [SQL_LEAVE_LIST] = "SELECT team, hash, sealed FROM team_leave ORDER BY place",
+        [SQL_LEAVE_SET] = "INSERT INTO team_leave (hash, team, sealed) VALUES (?1, ?2, ?3)"
+                          " ON CONFLICT (hash) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_LEAVE_DELETE] = "DELETE FROM team_leave WHERE hash = ?1",
+        [SQL_LEAVE_DELETE_ALL] = "DELETE FROM team_leave WHERE team = ?1",
+        [SQL_LANE_LIST] = "SELECT team, hash, version, sealed FROM team_lane ORDER BY place",
+        [SQL_LANE_GET] = "SELECT team, hash, version, sealed FROM team_lane WHERE hash = ?1",
+        [SQL_LANE_SET] = "INSERT INTO team_lane (hash, team, version, sealed)"
+                         " VALUES (?1, ?2, ?3, ?4)"
+                         " ON CONFLICT (hash) DO UPDATE SET sealed = excluded.sealed",
+        [SQL_LANE_DELETE] = "DELETE FROM team_lane WHERE team = ?1 AND version < ?2",
+        [SQL_LANE_DELETE_ALL] = "DELETE FROM team_lane WHERE team = ?1",
+        [SQL_TOLD_LIST] = "SELECT " MESSAGE_COLUMNS " FROM message"
+                          " WHERE direction = 2 AND done IS NULL ORDER BY sequence",
+        [SQL_TOLD_GET] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE peer = ?1 AND origin = ?2",
 };
 
 int store_errno(struct store *s, int sqlite_result)

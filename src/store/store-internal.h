@@ -17,8 +17,8 @@
 #define SCRATCH_SIZE_MAX (1024 * 1024)
 #define CONVERSATION_KEYS 1024 /* unwrapped ones that are kept at hand */
 
-/* What makes version 1 of nothing, version 2 of that, version 3 of that. */
-extern const char store_schema_1[], store_schema_2[], store_schema_3[];
+/* What makes version 1 of nothing, version 2 of that, and so on. */
+extern const char store_schema_1[], store_schema_2[], store_schema_3[], store_schema_5[];
 
 /* Prepared once, when first used, and kept. */
 enum statement {
@@ -74,6 +74,21 @@ enum statement {
         SQL_BLOCK_GENESIS,
         SQL_BLOCK_SET,
         SQL_BLOCK_DELETE,
+        SQL_TEAM_LIST,
+        SQL_TEAM_SET,
+        SQL_TEAM_MUTE,
+        SQL_TEAM_DELETE,
+        SQL_LEAVE_LIST,
+        SQL_LEAVE_SET,
+        SQL_LEAVE_DELETE,
+        SQL_LEAVE_DELETE_ALL,
+        SQL_LANE_LIST,
+        SQL_LANE_GET,
+        SQL_LANE_SET,
+        SQL_LANE_DELETE,
+        SQL_LANE_DELETE_ALL,
+        SQL_TOLD_LIST,
+        SQL_TOLD_GET,
         N_STATEMENTS,
 };
 
@@ -85,8 +100,9 @@ struct conversation_key {
 /* From secret_alloc(). */
 struct store_keys {
         uint8_t wrap[KEY_SIZE];    /* seals the keys of conversations */
-        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks */
+        uint8_t records[KEY_SIZE]; /* seals settings, peers, streams, blocks, groups */
         uint8_t erased[KEY_SIZE];  /* hashes origins of erased messages */
+        uint8_t lanes[KEY_SIZE];   /* hashes lanes of groups and places in them */
         uint8_t in_use[KEY_SIZE];  /* the one that the cipher has */
 };
 
@@ -194,6 +210,9 @@ enum {
         COLUMN_TIME,
         COLUMN_SEALED,
 };
+/* Beside the bit that tells sent from received. */
+#define DIRECTION_IN_GROUP 2
+
 /* As it lies in the table; anything may be in it. */
 struct message_row {
         uint64_t sequence;
@@ -260,6 +279,28 @@ int store_apply_blocks_gone(struct store *s, const struct block_record *block);
  * -EBADMSG or -ENOMEM. */
 int store_decode_block(
         struct store *s, const void *sealed, size_t size, struct block_record *block);
+
+/*
+ * group.c
+ */
+#define GROUP_HASH_SIZE 16
+int store_apply_group(struct store *s, const struct group_record *group);
+int store_apply_group_gone(struct store *s, uint64_t number);
+int store_apply_group_muted(struct store *s, uint64_t number, usec_t until_usec);
+int store_apply_leave(struct store *s, const struct leave_record *leave);
+int store_apply_leave_gone(struct store *s, const struct leave_record *leave);
+int store_apply_lane(struct store *s, const struct lane_record *lane);
+/* What stands in the origin of a message of a group. */
+void store_group_origin(const struct store *s, uint64_t group, const struct group_lane_id *lane,
+        uint64_t number, struct ulid *ret);
+/* Of rows, what is sealed; the rest is there already. Bytes are in s->plain. 0, -EBADMSG, -ENOMEM.
+ */
+int store_decode_group(
+        struct store *s, const void *sealed, size_t size, struct group_record *group);
+int store_decode_leave(struct store *s, const uint8_t hash[static GROUP_HASH_SIZE],
+        const void *sealed, size_t size, struct leave_record *leave);
+int store_decode_lane(struct store *s, const uint8_t hash[static GROUP_HASH_SIZE],
+        const void *sealed, size_t size, struct lane_record *lane);
 
 /*
  * erase.c: erasing what is old, and what is remembered of it

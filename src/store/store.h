@@ -47,10 +47,10 @@ DEFINE_CLEANUP(struct store *, store_free)
 /*
  * Moves a damaged database aside (PATH.damaged-TIME, its path to *ret_aside, to be freed) and makes
  * a new one with what could be read row by row: settings, peers with blocks, contacts and keys,
- * streams with marks and refusals, the queue with its numbers, origins of received messages, and
- * chains of the ledger as far as they go, with gaps where a block was lost.
- * What belongs to something that was lost is left out. *ret_n_lost counts what could not be read.
- * Same outcomes as store_open().
+ * streams with marks and refusals, groups, the queue with its numbers, origins of received
+ * messages, and chains of the ledger as far as they go, with gaps where a block was lost. What
+ * belongs to something that was lost is left out. *ret_n_lost counts what could not be read. Same
+ * outcomes as store_open().
  */
 int store_salvage(const struct store_options *options, usec_t real_usec, struct store **ret,
         char **ret_aside, uint64_t *ret_n_lost);
@@ -72,6 +72,17 @@ int store_load_streams(struct store *s, store_stream_fn fn, void *userdata);
 int store_load_marks(struct store *s, store_mark_fn fn, void *userdata);
 int store_load_refused(struct store *s, store_refused_fn fn, void *userdata);
 int store_load_queued(struct store *s, store_queued_fn fn, void *userdata);
+/* What a node needs of groups: they come first, then the rest in any order. Bytes last for the
+ * call, in which nothing is asked of the store. Messages of ours that not all members have come
+ * oldest first. */
+typedef int (*store_group_fn)(const struct group_record *group, void *userdata);
+typedef int (*store_leave_fn)(const struct leave_record *leave, void *userdata);
+typedef int (*store_lane_fn)(const struct lane_record *lane, void *userdata);
+typedef int (*store_told_fn)(const struct told_record *told, void *userdata);
+int store_load_groups(struct store *s, store_group_fn fn, void *userdata);
+int store_load_leaves(struct store *s, store_leave_fn fn, void *userdata);
+int store_load_lanes(struct store *s, store_lane_fn fn, void *userdata);
+int store_load_told(struct store *s, store_told_fn fn, void *userdata);
 /* 0 and memory to be freed, or -ENOENT. */
 int store_load_username(struct store *s, char **ret);
 /* 0, or -ENOENT: nothing was kept, or not by anything that this version knows. */
@@ -176,6 +187,9 @@ struct store_query {
 };
 /* Negative ends the reading and is returned. Pointers in @message last for the call. */
 typedef int (*store_message_fn)(const struct message_record *message, void *userdata);
+/* One message of a group, as its author signed it; what @fn returns, or -ENOENT. */
+int store_load_group_message(struct store *s, uint64_t group, const struct group_lane_id *lane,
+        uint64_t number, store_message_fn fn, void *userdata);
 /* 0: reached the end of the history; 1: there may be more, *ret_next (may be NULL) is the "before"
  * or "since" with which it goes on. */
 int store_read(struct store *s, const struct store_query *query, store_message_fn fn,

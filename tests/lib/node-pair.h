@@ -66,6 +66,16 @@ struct row {
         char reason[32];
 };
 
+struct group_row {
+        struct group_record group;
+        uint8_t *data;
+};
+
+struct leave_row {
+        struct leave_record leave;
+        uint8_t data[GROUP_LEAVE_SIZE_MAX];
+};
+
 struct disk {
         size_t n_peers, n_rows, n_streams, n_marks, n_refused;
         struct peer_record peers[64];
@@ -77,6 +87,10 @@ struct disk {
         struct ledger_record ledger;
         size_t n_blocks;
         struct block_record blocks[64]; /* each with its own memory */
+        size_t n_groups, n_leaves, n_lanes;
+        struct group_row groups[32];
+        struct leave_row leaves[16];
+        struct lane_record lanes[256];
 };
 
 struct machine {
@@ -111,6 +125,11 @@ struct machine {
         bool wants_chain;
         size_t n_wanted; /* blocks that are to be loaded */
         struct effect wanted[64];
+        size_t n_asked; /* messages of groups that are to be loaded */
+        struct effect asked[256];
+        struct change_invited invited; /* the last time; what its pointers point to is gone */
+        char invited_word[WORD_SIZE], invited_by[WORD_SIZE];
+        size_t n_invited;
 };
 
 struct net {
@@ -168,6 +187,11 @@ static inline bool disk_add_message(struct disk *d, const struct message_record 
 {
         struct row *row = &d->rows[d->n_rows];
 
+        for (size_t i = 0; i < d->n_rows && m->group.number > 0; i++)
+                if (d->rows[i].message.peer == m->peer &&
+                        d->rows[i].message.group.number == m->group.number &&
+                        group_lane_id_equal(&d->rows[i].message.group.lane, &m->group.lane))
+                        return true;
         for (size_t i = 0; i < d->n_rows && m->stream_number > 0; i++)
                 if (d->rows[i].message.peer == m->peer && d->rows[i].message.stream_number > 0 &&
                         ulid_equal(&d->rows[i].message.origin, &m->origin))
@@ -248,6 +272,98 @@ static inline const struct block_record *disk_block(
         return NULL;
 }
 
+static inline void disk_put_group(struct disk *d, const struct group_record *g)
+{
+        size_t i;
+
+        for (i = 0; i < d->n_groups; i++)
+                if (d->groups[i].group.number == g->number)
+                        break;
+        ASSERT_LT(i, ELEMENTSOF(d->groups));
+        if (i == d->n_groups)
+                d->groups[d->n_groups++] = (struct group_row){ 0 };
+        free(d->groups[i].data);
+        d->groups[i].data = malloc(g->size);
+        ASSERT_TRUE(d->groups[i].data);
+        memcpy(d->groups[i].data, g->membership, g->size);
+        usec_t muted_until_usec = d->groups[i].group.muted_until_usec;
+        d->groups[i].group = *g;
+        d->groups[i].group.muted_until_usec = muted_until_usec;
+        d->groups[i].group.membership = d->groups[i].data;
+}
+
+static inline void disk_put_lane(
+        struct disk *d, uint64_t group, const struct group_lane_id *lane, uint64_t number)
+{
+        for (size_t i = 0; i < d->n_lanes; i++)
+                if (d->lanes[i].group == group && group_lane_id_equal(&d->lanes[i].lane, lane)) {
+                        d->lanes[i].number = MAX(d->lanes[i].number, number);
+                        return;
+                }
+        ASSERT_LT(d->n_lanes, ELEMENTSOF(d->lanes));
+        d->lanes[d->n_lanes++] = (struct lane_record){ group, *lane, number };
+}
+
+static inline void disk_drop_leave(struct disk *d, const struct leave_record *l)
+{
+        for (size_t i = 0; i < d->n_leaves; i++)
+                if (d->leaves[i].leave.group == l->group &&
+                        group_key_equal(&d->leaves[i].leave.key, &l->key))
+                        d->leaves[i--] = d->leaves[--d->n_leaves];
+}
+
+static inline void disk_put_leave(struct disk *d, const struct leave_record *l)
+{
+        struct leave_row *row;
+
+        disk_drop_leave(d, l);
+        ASSERT_LT(d->n_leaves, ELEMENTSOF(d->leaves));
+        row = &d->leaves[d->n_leaves++];
+        row->leave = *l;
+        memcpy(row->data, l->data, l->size);
+}
+
+static inline void disk_forget(struct disk *d, uint64_t number)
+{
+        for (size_t i = 0; i < d->n_rows; i++) {
+                if (d->rows[i].message.peer != number)
+                        continue;
+                free(d->rows[i].text);
+                memmove(&d->rows[i], &d->rows[i + 1], (--d->n_rows - i) * sizeof d->rows[0]);
+                i--;
+        }
+}
+
+static inline void disk_drop_group(struct disk *d, uint64_t number)
+{
+        disk_forget(d, number);
+        for (size_t i = 0; i < d->n_groups; i++)
+                if (d->groups[i].group.number == number) {
+                        free(d->groups[i].data);
+                        d->groups[i--] = d->groups[--d->n_groups];
+                }
+        for (size_t i = 0; i < d->n_lanes; i++)
+                if (d->lanes[i].group == number)
+                        d->lanes[i--] = d->lanes[--d->n_lanes];
+        for (size_t i = 0; i < d->n_leaves; i++)
+                if (d->leaves[i].leave.group == number)
+                        d->leaves[i--] = d->leaves[--d->n_leaves];
+}
+
+static inline const struct message_record *disk_group_message(
+        const struct disk *d, const struct effect *e)
+{
+        for (size_t i = 0; i < d->n_rows; i++) {
+                const struct message_record *m = &d->rows[i].message;
+
+                if (m->peer == e->load_group_message.group &&
+                        m->group.number == e->load_group_message.number &&
+                        group_lane_id_equal(&m->group.lane, &e->load_group_message.lane))
+                        return m;
+        }
+        return NULL;
+}
+
 static inline void machine_apply(struct machine *m, const struct change *c)
 {
         struct disk *d = &m->disk;
@@ -258,8 +374,11 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                 DISK_PUT(d, peers, n_peers, c->peer, SAME_NUMBER);
                 break;
         case CHANGE_MESSAGE:
-                if (disk_add_message(d, &c->message))
+                if (disk_add_message(d, &c->message) && c->message.stream_number > 0)
                         NODE_OK(node_known(m->node, c->message.peer, c->message.stream_number));
+                if (c->message.group.number > 0)
+                        disk_put_lane(d, c->message.peer, &c->message.group.lane,
+                                c->message.group.number);
                 break;
         case CHANGE_STATE:
                 row = disk_row(d, &c->state.id);
@@ -313,12 +432,41 @@ static inline void machine_apply(struct machine *m, const struct change *c)
                 ASSERT_LT(m->n_certified, ELEMENTSOF(m->certified));
                 m->certified[m->n_certified++] = c->certified;
                 break;
+        case CHANGE_GROUP:
+                disk_put_group(d, &c->group);
+                break;
+        case CHANGE_GROUP_GONE:
+                disk_drop_group(d, c->number);
+                break;
+        case CHANGE_GROUP_MUTED:
+                for (size_t i = 0; i < d->n_groups; i++)
+                        if (d->groups[i].group.number == c->muted.number)
+                                d->groups[i].group.muted_until_usec = c->muted.until_usec;
+                break;
+        case CHANGE_LEAVE:
+                disk_put_leave(d, &c->leave);
+                break;
+        case CHANGE_LEAVE_GONE:
+                disk_drop_leave(d, &c->leave);
+                break;
+        case CHANGE_LANE:
+                disk_put_lane(d, c->lane.group, &c->lane.lane, c->lane.number);
+                break;
         case CHANGE_INVITED:
+                m->invited = c->invited;
+                snprintf(m->invited_word, sizeof m->invited_word, "%s", c->invited.word);
+                snprintf(m->invited_by, sizeof m->invited_by, "%s", c->invited.by);
+                m->n_invited++;
+                break;
+        case CHANGE_FORGET:
+                for (size_t i = 0; i < d->n_groups; i++)
+                        if (d->groups[i].group.number == c->number)
+                                disk_forget(d, c->number);
+                break;
         case CHANGE_FILE:
                 break;
         case CHANGE_PEER_GONE:
         case CHANGE_PROGRESS:
-        case CHANGE_FORGET:
         case CHANGE_USERNAME:
         case CHANGE_PRESENCE:
                 break;
@@ -427,6 +575,10 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
         case EFFECT_LOAD_CHAIN:
                 m->wants_chain = true;
                 break;
+        case EFFECT_LOAD_GROUP_MESSAGE:
+                ASSERT_LT(m->n_asked, ELEMENTSOF(m->asked));
+                m->asked[m->n_asked++] = *e;
+                break;
         case EFFECT_SPOOL_WRITE:
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:
@@ -510,6 +662,19 @@ static inline bool machine_serve_ledger(struct machine *m)
         return true;
 }
 
+/* The same for groups. */
+static inline bool machine_serve_groups(struct machine *m)
+{
+        bool was_busy = m->n_asked > 0;
+
+        for (size_t i = 0; i < m->n_asked; i++)
+                NODE_OK(node_group_message_loaded(m->node, m->asked[i].load_group_message.group,
+                        &m->asked[i].load_group_message.peer,
+                        disk_group_message(&m->disk, &m->asked[i]), m->net->now));
+        m->n_asked = 0;
+        return was_busy;
+}
+
 /* Tells one end what has happened. True when there was something. */
 static inline bool end_step(struct net *net, struct pipe *p, int k)
 {
@@ -575,6 +740,7 @@ static inline void net_run(struct net *net)
                                 machine_end_turn(m);
                         net->is_busy |= machine_load(m);
                         net->is_busy |= machine_serve_ledger(m);
+                        net->is_busy |= machine_serve_groups(m);
                 }
                 for (size_t i = 0; i < net->n_pipes; i++)
                         for (int k = 0; k < 2; k++)
@@ -628,6 +794,31 @@ static inline void net_init(struct net *net)
         *net = (struct net){ .now = { NET_MONO, NET_REAL } };
 }
 
+static inline void machine_restore_groups(struct machine *m)
+{
+        struct disk *d = &m->disk;
+
+        for (size_t i = 0; i < d->n_groups; i++)
+                NODE_OK(node_restore_group(m->node, &d->groups[i].group, m->net->now));
+        for (size_t i = 0; i < d->n_leaves; i++) {
+                struct leave_record leave = d->leaves[i].leave;
+
+                leave.data = d->leaves[i].data;
+                NODE_OK(node_restore_leave(m->node, &leave));
+        }
+        for (size_t i = 0; i < d->n_lanes; i++)
+                NODE_OK(node_restore_lane(m->node, &d->lanes[i]));
+        for (size_t i = 0; i < d->n_rows; i++) {
+                const struct message_record *r = &d->rows[i].message;
+                const struct told_record told = { r->id, r->peer, r->group.lane, r->group.number,
+                        r->state, r->size };
+
+                if (r->group.number > 0 && r->direction == DIRECTION_SENT &&
+                        (r->state == MESSAGE_QUEUED || r->state == MESSAGE_SENT))
+                        NODE_OK(node_restore_told(m->node, &told, m->net->now));
+        }
+}
+
 static inline void machine_start(struct machine *m, const char *name)
 {
         struct interface interface = {
@@ -657,6 +848,7 @@ static inline void machine_start(struct machine *m, const char *name)
                 NODE_OK(node_restore_mark(m->node, &m->disk.marks[i]));
         for (size_t i = 0; i < m->disk.n_refused; i++)
                 NODE_OK(node_restore_refused(m->node, &m->disk.refused[i]));
+        machine_restore_groups(m);
         for (size_t i = 0; i < m->disk.n_rows; i++) {
                 const struct message_record *r = &m->disk.rows[i].message;
                 struct queued_record queued = {
@@ -667,7 +859,8 @@ static inline void machine_start(struct machine *m, const char *name)
                         .stream_number = m->disk.rows[i].stream_number,
                 };
 
-                if (r->direction == DIRECTION_SENT && r->state == MESSAGE_QUEUED)
+                if (r->direction == DIRECTION_SENT && r->state == MESSAGE_QUEUED &&
+                        r->group.number == 0)
                         NODE_OK(node_restore_queued(m->node, &queued, m->net->now));
         }
         NODE_OK(node_restore_ring(m->node, &m->disk.ring, m->net->now));
@@ -682,7 +875,7 @@ static inline void machine_stop(struct machine *m)
         net_forget_links(m->net, m->index);
         m->node = node_free(m->node);
         m->is_up = false;
-        m->n_loads = m->n_wanted = 0;
+        m->n_loads = m->n_wanted = m->n_asked = 0;
         m->wants_chain = false;
 }
 
@@ -744,6 +937,8 @@ static inline void net_done(struct net *net)
                         free(m->disk.rows[k].text);
                 while (m->disk.n_blocks > 0)
                         disk_drop_block(&m->disk, 0);
+                for (size_t k = 0; k < m->disk.n_groups; k++)
+                        free(m->disk.groups[k].data);
         }
         for (size_t i = 0; i < net->n_pipes; i++) {
                 free(net->pipes[i]->ends[0].in.data);

@@ -94,6 +94,7 @@ static inline void say_frame(const struct message *m)
         case FRAME_LEDGER:
         case FRAME_NAME:
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
         case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:

@@ -176,6 +176,7 @@ void trace_effect(struct machine *m, const struct effect *effect)
         case EFFECT_LOAD:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_LOAD_GROUP_MESSAGE:
         case EFFECT_SPOOL_WRITE:
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:

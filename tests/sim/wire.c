@@ -290,6 +290,7 @@ void wire_carry_out(struct machine *m, const struct effect *effect)
         case EFFECT_FOUND:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_LOAD_GROUP_MESSAGE:
         case EFFECT_SPOOL_WRITE:
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:

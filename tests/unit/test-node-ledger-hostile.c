@@ -176,6 +176,8 @@ TEST(blocks_are_read_for_one_so_many_at_a_time)
                 net_pass(&net, USEC_PER_MINUTE);
         }
         assert_one_chain(8, 12);
+        ASSERT_OK(machine_send(machine(1), machine(0)->identity.id, "are you there?"));
+        net_pass(&net, USEC_PER_SEC);
         ASSERT_TRUE(ledger_header(view(0).ledger, 1, &header, wanted.hash));
         size = gossip_one(GOSSIP_GET_BLOCK, &wanted, data);
         for (unsigned turn = 0; turn < 20; turn++) {

@@ -106,6 +106,7 @@ TEST(frames_that_carry_something_are_taken_up_to_their_limit)
         check_carried(FRAME_RING, RING_FRAME_MAX);
         check_carried(FRAME_LEDGER, LEDGER_FRAME_MAX);
         check_carried(FRAME_GROUP, GROUP_FRAME_MAX);
+        check_carried(FRAME_GROUP_MESSAGE, GROUP_FRAME_MAX);
         check_carried(FRAME_FILE, FILE_FRAME_MAX);
 }
 
@@ -124,9 +125,12 @@ TEST(frames_that_are_refused_or_skipped)
                 { "08047f0000010000", MESSAGE_MALFORMED },
                 { "09", MESSAGE_MALFORMED }, /* nothing is said */
                 { "0a", MESSAGE_MALFORMED }, /* no name */
-                { "0b", MESSAGE_UNKNOWN },
+                { "0b", MESSAGE_MALFORMED }, /* nothing is said */
+                { "0c", MESSAGE_MALFORMED },
+                { "0d", MESSAGE_UNKNOWN },
                 { "7fffff", MESSAGE_UNKNOWN },
-                { "81", MESSAGE_UNKNOWN },
+                { "81", MESSAGE_MALFORMED }, /* nothing is said */
+                { "82", MESSAGE_UNKNOWN },
                 { "ff00", MESSAGE_UNKNOWN },
                 { "0100000000000000010000000000000000", MESSAGE_MALFORMED }, /* oldest 0 */
                 { "030000000000000000", MESSAGE_MALFORMED },                 /* number 0 */

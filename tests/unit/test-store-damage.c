@@ -648,7 +648,7 @@ TEST(newer_version_is_refused)
 
         make_good();
         memcpy(newer, good, good_size);
-        newer[63] = 4; /* user_version */
+        newer[63] = 6; /* user_version */
         write_file(path, newer, good_size);
         ASSERT_EQ(store_open(&options, &s), STORE_NEWER);
 }

@@ -198,6 +198,7 @@ static void hear_anything(struct world *w)
         case FRAME_LEDGER:
         case FRAME_NAME:
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
         case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:

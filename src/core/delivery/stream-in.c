@@ -211,6 +211,7 @@ int stream_in_receive(struct stream_in *in, const struct message *m)
         case FRAME_LEDGER:
         case FRAME_NAME:
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
         case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:

@@ -277,6 +277,7 @@ int stream_out_receive(struct stream_out *o, const struct message *m)
         case FRAME_LEDGER:
         case FRAME_NAME:
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
         case FRAME_FILE:
         case FRAME_DIAL_BACK:
         case FRAME_REACHED:

@@ -172,6 +172,9 @@ int group_accept(struct group_engine *e, const struct group_id *id, const struct
 int group_leave(struct group_engine *e, const struct group_id *id, const struct now *now);
 /* One that has ended; or an invitation, of which nobody is told and which may come again. */
 int group_forget(struct group_engine *e, const struct group_id *id, const struct now *now);
+/* What we write from now on is in lanes of its own: some of what we wrote before will never be
+ * given to those who lack it, and they would not take what comes after it. */
+int group_renew(struct group_engine *e, const struct now *now);
 /* GROUP_INVALID for the text; GROUP_FULL when we began too many lanes here. The lane and number
  * that it got come by GROUP_NEW. */
 int group_send(struct group_engine *e, const struct group_id *id, const char *text, size_t size,
@@ -190,6 +193,7 @@ struct group_member_info {
         struct group_key key;
         uint32_t joined;
         bool is_leaving; /* it said so, the creator not yet */
+        bool is_heard;   /* it has spoken of the group since this membership is ours */
 };
 /* What counts of a lane, as far as it is here. */
 struct group_lane_info {

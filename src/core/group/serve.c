@@ -162,6 +162,13 @@ int group_loaded(struct group_engine *e, const struct group_key *peer, const voi
         return e->error;
 }
 
+int group_renew(struct group_engine *e, const struct now *now)
+{
+        e->now = *now;
+        group_begin_life(e);
+        return e->error;
+}
+
 int group_send(struct group_engine *e, const struct group_id *id, const char *text, size_t size,
         const struct now *now)
 {

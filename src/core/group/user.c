@@ -249,8 +249,8 @@ size_t group_members(const struct group_engine *e, const struct group_id *id,
         for (; g && n < g->membership->n_members && n < n_max; n++) {
                 const struct group_member *m = &g->membership->members[n];
 
-                ret[n] = (struct group_member_info){ m->key, m->joined,
-                        group_find_wish(g, &m->key) };
+                ret[n] = (struct group_member_info){ m->key, m->joined, group_find_wish(g, &m->key),
+                        g->heard[n] };
         }
         return n;
 }

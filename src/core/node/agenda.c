@@ -69,6 +69,10 @@ static size_t change_size(const struct change *c)
                 return string_size(c->session.user) + string_size(c->session.what);
         case CHANGE_BLOCK:
                 return c->block.size;
+        case CHANGE_GROUP:
+                return c->group.size;
+        case CHANGE_LEAVE:
+                return c->leave.size;
         case CHANGE_INVITED:
                 return string_size(c->invited.word) + string_size(c->invited.by);
         case CHANGE_FILE:
@@ -86,6 +90,10 @@ static size_t change_size(const struct change *c)
         case CHANGE_RING:
         case CHANGE_LEDGER:
         case CHANGE_BLOCKS_GONE:
+        case CHANGE_GROUP_GONE:
+        case CHANGE_GROUP_MUTED:
+        case CHANGE_LEAVE_GONE:
+        case CHANGE_LANE:
         case CHANGE_CERTIFIED:
                 break;
         }
@@ -130,6 +138,12 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_BLOCK:
                 c->block.data = (uint8_t *)copy(&end, c->block.data, c->block.size);
                 break;
+        case CHANGE_GROUP:
+                c->group.membership = (uint8_t *)copy(&end, c->group.membership, c->group.size);
+                break;
+        case CHANGE_LEAVE:
+                c->leave.data = (uint8_t *)copy(&end, c->leave.data, c->leave.size);
+                break;
         case CHANGE_INVITED:
                 c->invited.word = copy(&end, c->invited.word, string_size(c->invited.word));
                 c->invited.by = copy(&end, c->invited.by, string_size(c->invited.by));
@@ -151,6 +165,10 @@ int agenda_add_change(struct agenda *a, const struct change *change)
         case CHANGE_RING:
         case CHANGE_LEDGER:
         case CHANGE_BLOCKS_GONE:
+        case CHANGE_GROUP_GONE:
+        case CHANGE_GROUP_MUTED:
+        case CHANGE_LEAVE_GONE:
+        case CHANGE_LANE:
         case CHANGE_CERTIFIED:
                 break;
         }
@@ -211,6 +229,7 @@ static bool is_answer(const struct effect *e, uint64_t call)
         case EFFECT_LOAD:
         case EFFECT_LOAD_BLOCK:
         case EFFECT_LOAD_CHAIN:
+        case EFFECT_LOAD_GROUP_MESSAGE:
         case EFFECT_SPOOL_WRITE:
         case EFFECT_SPOOL_READ:
         case EFFECT_SPOOL_HASH:

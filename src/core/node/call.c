@@ -4,7 +4,7 @@
 
 #define CONVERSATIONS_MAX 64
 
-static int reply(struct node *n, uint64_t call, const struct ulid *id, enum message_state state)
+int node_reply(struct node *n, uint64_t call, const struct ulid *id, enum message_state state)
 {
         return agenda_add_effect(
                 &n->agenda, &(struct effect){
@@ -15,7 +15,7 @@ static int reply(struct node *n, uint64_t call, const struct ulid *id, enum mess
 
 static int answer(struct node *n, struct call *call, enum message_state state)
 {
-        int r = reply(n, call->number, &call->id, state);
+        int r = node_reply(n, call->number, &call->id, state);
 
         list_remove(&call->list);
         free(call);
@@ -66,7 +66,7 @@ int node_answer_late(struct node *n, usec_t now_usec)
 
                 if (call->deadline_usec > now_usec)
                         continue;
-                r = answer(n, call, MESSAGE_QUEUED);
+                r = answer(n, call, node_told_state(n, call));
                 if (r < 0)
                         return r;
         }
@@ -235,25 +235,31 @@ static int store_message(struct node *n, struct peer *peer, const struct ulid *i
         return agenda_add_change(&n->agenda, &c);
 }
 
+int node_wait(
+        struct node *n, uint64_t number, const struct ulid *id, uint64_t team, usec_t deadline_usec)
+{
+        struct call *call = calloc(1, sizeof *call);
+
+        if (!call)
+                return -ENOMEM;
+        call->number = number;
+        call->id = *id;
+        call->team = team;
+        call->deadline_usec = deadline_usec;
+        list_append(&n->calls, &call->list);
+        return 0;
+}
+
 /* Answers now, or when the message has gone, at the latest after @wait_usec. */
 static int reply_later(struct node *n, uint64_t number, const struct ulid *id, usec_t wait_usec,
         const struct peer *peer, struct now now)
 {
         bool is_going =
                 peer_is_native(peer) ? node_is_seeking(n, peer, now) : peer->delivery != NULL;
-        struct call *call;
 
         if (wait_usec == 0 || !is_going)
-                return reply(n, number, id, MESSAGE_QUEUED);
-
-        call = calloc(1, sizeof *call);
-        if (!call)
-                return -ENOMEM;
-        call->number = number;
-        call->id = *id;
-        call->deadline_usec = usec_add(now.mono_usec, wait_usec);
-        list_append(&n->calls, &call->list);
-        return 0;
+                return node_reply(n, number, id, MESSAGE_QUEUED);
+        return node_wait(n, number, id, 0, usec_add(now.mono_usec, wait_usec));
 }
 
 /* What a classic peer turned out to be is written to instead. */
@@ -275,15 +281,18 @@ int node_send(struct node *n, uint64_t call, const char *word, const char *text,
         struct peer *peer;
         struct queued *q;
         struct ulid id;
+        bool is_group = node_is_team_word(n, word);
         int r;
 
-        r = find_recipient(n, word, &peer, ret_refusal);
+        r = is_group ? 0 : find_recipient(n, word, &peer, ret_refusal);
         if (r == REFUSAL_UNKNOWN_USER && n->ring.engine && strchr(word, '#'))
                 return node_search_recipient(n, call, word, text, size, options, now, ret_refusal);
         if (r == 0)
                 r = node_check_text(text, size, ret_refusal);
         if (r == 0)
                 r = check_number(options->number, ret_refusal);
+        if (r == 0 && is_group)
+                return node_group_send(n, call, word, text, size, options, now, ret_refusal);
         if (r != 0)
                 return r;
         security = least_security(peer, options->security);
@@ -330,12 +339,24 @@ static int take_back(struct node *n, struct peer *peer, struct queued *q)
         return peer->delivery && peer->delivery->queued == q ? node_delivery_abort(n, peer) : 0;
 }
 
+static bool is_told(const struct node *n, const struct ulid *id)
+{
+        list_for_each (i, &n->groups.teams)
+                if (node_told_find(container_of(i, const struct team, list), id))
+                        return true;
+        return false;
+}
+
 int node_cancel(struct node *n, const struct ulid *id, struct now now, struct refusal *ret_refusal)
 {
         struct queued *q = node_queued(n, id);
         struct peer *peer;
         int r;
 
+        if (!q && is_told(n, id))
+                return refuse_no_message(ret_refusal, id,
+                        "is signed for a group, where anybody may have it: it cannot be called "
+                        "back");
         if (!q)
                 return refuse_no_message(
                         ret_refusal, id, "is not in the queue: it never was, or it has gone");
@@ -359,6 +380,11 @@ int node_block(
         struct peer *peer;
         int r;
 
+        if (node_is_team_word(n, word))
+                return refuse(ret_refusal, REFUSAL_INVALID_ARGUMENT,
+                        "\"%.100s\" is a group, and only users are blocked: leave it by \"p2pchat "
+                        "group leave\", or mute it.",
+                        word);
         r = node_find_user(n, word, &peer, ret_refusal);
         if (r != 0 || peer->record.blocked == block)
                 return r;
@@ -366,6 +392,9 @@ int node_block(
         peer->record.blocked = block;
         n->peers.has_blocked |= block;
         peer_touch(&n->peers, peer);
+        r = node_groups_blocked(n, peer, now);
+        if (r < 0)
+                return r;
         if (!block)
                 return node_deliver_named(n, peer->record.name, now);
         r = node_hang_up(n, peer, GOODBYE_OTHER, now);
@@ -380,6 +409,8 @@ int node_mute(struct node *n, const char *word, usec_t until_usec, struct now no
         struct peer *peer;
         int r;
 
+        if (node_is_team_word(n, word))
+                return node_group_mute(n, word, until_usec, ret_refusal);
         r = node_find_user(n, word, &peer, ret_refusal);
         if (r != 0)
                 return r;
@@ -416,6 +447,8 @@ int node_forget(struct node *n, const char *word, struct now now, struct refusal
         size_t n_numbers;
         int r;
 
+        if (node_is_team_word(n, word))
+                return node_group_forget(n, word, now, ret_refusal);
         r = node_find_conversations(
                 n, word, now, numbers, ELEMENTSOF(numbers), &n_numbers, ret_refusal);
         if (r != 0)

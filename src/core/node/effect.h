@@ -21,12 +21,14 @@ enum effect_type {
         EFFECT_JOINED, /* answer a call of node_ring_join() */
         EFFECT_FOUND,  /* answer a call of node_ring_find() */
         EFFECT_LOAD,   /* fetch the text of a queued message; node_loaded() takes it */
-        EFFECT_LOAD_BLOCK,  /* fetch a stored block; node_block_loaded() takes it */
-        EFFECT_LOAD_CHAIN,  /* our network is another: node_restore_ledger(), then its blocks, as at
-                               start */
-        EFFECT_SPOOL_WRITE, /* bytes of a file; node_spool_written() once the disk has them */
-        EFFECT_SPOOL_READ,  /* fetch some; node_spool_read() takes them */
-        EFFECT_SPOOL_HASH,  /* of the whole; node_spool_hashed() takes it */
+        EFFECT_LOAD_BLOCK, /* fetch a stored block; node_block_loaded() takes it */
+        EFFECT_LOAD_CHAIN, /* our network is another: node_restore_ledger(), then its blocks, as at
+                              start */
+        EFFECT_LOAD_GROUP_MESSAGE, /* fetch a stored message of a group;
+                                      node_group_message_loaded() takes it */
+        EFFECT_SPOOL_WRITE,   /* bytes of a file; node_spool_written() once the disk has them */
+        EFFECT_SPOOL_READ,    /* fetch some; node_spool_read() takes them */
+        EFFECT_SPOOL_HASH,    /* of the whole; node_spool_hashed() takes it */
         EFFECT_SPOOL_DISCARD, /* it is not needed any more */
         EFFECT_ASK_ROOM, /* node_has_room_on() tells when nothing waits to be written on a link */
 };
@@ -116,6 +118,12 @@ struct effect {
                         uint32_t height;
                         struct ledger_peer peer; /* who wants it */
                 } load_block;
+                struct {
+                        uint64_t group; /* number of the conversation */
+                        struct group_lane_id lane;
+                        uint64_t number;
+                        struct group_key peer; /* who wants it */
+                } load_group_message;
                 struct {
                         struct transfer_ref ref;
                         struct transfer_id id;

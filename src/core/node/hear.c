@@ -207,6 +207,7 @@ int node_add_peer(struct node *n, struct peer_record *record, struct now now, st
                 return r;
 
         (*ret)->is_new = true;
+        (*ret)->is_fellow = node_fellow(n, record->id) != NULL;
         peer_presence_changed(&n->peers, *ret);
         /* Its row comes before whatever refers to it. */
         r = node_emit_peer(n, *ret);

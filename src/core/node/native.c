@@ -151,16 +151,23 @@ static int forget_session(
 static int forget(struct node *n, struct link *link, enum link_loss loss, struct now now)
 {
         const struct link gone = *link, *other;
+        struct group_key key = { 0 };
         char id[ID_STRING_SIZE];
         int r;
 
+        if (gone.is_in_groups)
+                memcpy(key.bytes, session_peer(link->session)->key, sizeof key.bytes);
         node_forget_link(n, link);
         r = forget_session(n, &gone, loss, now);
-        if (r < 0 || !gone.is_member)
+        if (r < 0 || !(gone.is_member || gone.is_in_groups))
                 return r;
         ring_id_to_id(&gone.position, id);
         other = node_session_with(n, id);
-        return other && other->is_member ? 0 : node_registry_lost(n, &gone.position, now);
+        if (gone.is_member && !(other && other->is_member))
+                r = node_registry_lost(n, &gone.position, now);
+        if (r == 0 && gone.is_in_groups && !(other && other->is_in_groups))
+                r = node_groups_lost(n, &key, now);
+        return r;
 }
 
 static int drain(struct node *n, uint64_t number, struct now now);
@@ -249,6 +256,21 @@ static int take_stream_message(
         return r == STREAM_BROKEN ? close_session(n, link, "broken", GOODBYE_OTHER, now) : r;
 }
 
+/* What is said of groups concerns users, too. */
+static int take_group_message(
+        struct node *n, struct link *link, const struct message *m, struct now now)
+{
+        uint64_t number = link->number;
+        int r = 0;
+
+        if (!proven_at(link) && link->ring_node && link->ring_node->link == number)
+                r = node_native_promote(n, link, now);
+        link = node_link(n, number);
+        if (r < 0 || !link || !link->is_proven)
+                return r;
+        return node_groups_receive(n, link, m->group.data, m->group.size, now);
+}
+
 static int take_message(struct node *n, struct link *link, const struct message *m, struct now now)
 {
         switch (m->type) {
@@ -269,6 +291,8 @@ static int take_message(struct node *n, struct link *link, const struct message 
         case FRAME_MESSAGE:
                 return take_stream_message(n, link, m, now);
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
+                return take_group_message(n, link, m, now);
         case FRAME_FILE:
         case FRAME_GOODBYE:
                 break;

@@ -12,6 +12,7 @@
  *     native.c    sessions with them: begun, used, ended
  *     proof.c     who has proven who he is in one, and what it is for
  *     registry.c, register.c, certify.c   registry-private.h
+ *     groups.c, team.c, told.c, gather.c, group-call.c   groups-private.h
  *     ring.c, reach.c, greet.c, ring-link.c, visit.c, search.c   ring-private.h
  *     streams.c   what is said in them: from the queue to the peer, from the peer to the history
  *     deliver.c   the queue, and from there to a classic peer
@@ -27,6 +28,7 @@
 #include "core/legacy/legacy.h"
 #include "core/legacy/third.h"
 #include "core/node/agenda.h"
+#include "core/node/groups-private.h"
 #include "core/node/node.h"
 #include "core/node/peer.h"
 #include "core/node/registry-private.h"
@@ -76,6 +78,8 @@ struct link {
         uint64_t ledger_turn;           /* in which ... */
         unsigned n_questions;           /* ... so many questions about the ledger came */
         unsigned n_loading;             /* blocks for it that are being read */
+        unsigned n_group_loading;       /* messages of groups, likewise */
+        bool is_in_groups;              /* the engine of groups knows of it */
         struct ring_node *ring_node;    /* with whom it is for the ring alone, or shall be */
         struct visit *visit;            /* that this dial is of */
         uint64_t n_renewed;     /* messages in it when it was made anew last, or should have been */
@@ -150,6 +154,7 @@ struct call {
         struct list list; /* in node.calls */
         uint64_t number;
         struct ulid id;
+        uint64_t team; /* conversation of the group that it was written to; 0: to a user */
         usec_t deadline_usec;
 };
 
@@ -190,6 +195,7 @@ struct node {
         bool is_leaving;       /* nobody is dialled any more */
         struct ring ring;
         struct registry registry;
+        struct groups groups;
 
         struct table queued_by_id;
         uint64_t serial_last; /* of struct queued */
@@ -414,6 +420,10 @@ struct queued *node_queued(const struct node *n, const struct ulid *id);
 /* call.c */
 /* A call that is answered later than its turn gets an error. */
 int node_refuse_call(struct node *n, uint64_t call, int code, const struct refusal *refusal);
+int node_reply(struct node *n, uint64_t call, const struct ulid *id, enum message_state state);
+/* It is answered when something becomes of that message, or then. @team: 0 for a user's. */
+int node_wait(struct node *n, uint64_t number, const struct ulid *id, uint64_t team,
+        usec_t deadline_usec);
 /* Is this a text that can be sent? 0 or a refusal. */
 int node_check_text(const char *text, size_t size, struct refusal *ret_refusal);
 /* Calls that wait for this message are answered. */

@@ -109,6 +109,8 @@ int node_new(const struct node_options *options, struct now now, struct node **r
                 r = node_ring_init(n, key, now);
         if (r == 0)
                 r = node_registry_init(n, key);
+        if (r == 0)
+                r = node_groups_init(n, key);
         if (r < 0)
                 return r;
 
@@ -123,6 +125,7 @@ struct node *node_free(struct node *n)
 
         node_ring_done(n);
         node_registry_done(n);
+        node_groups_done(n);
         list_for_each_safe (i, &n->natives)
                 node_free_native(n, container_of(i, struct native, list)->peer);
         for (struct list *i = n->peers.waiting.next; i != &n->peers.waiting; i = i->next) {
@@ -239,6 +242,8 @@ int node_advance(struct node *n, struct now now)
                 r = node_ring_advance(n, now);
         if (r == 0)
                 r = node_registry_advance(n, now);
+        if (r == 0)
+                r = node_groups_advance(n, now);
         if (r < 0)
                 return r;
 
@@ -257,6 +262,7 @@ usec_t node_deadline(const struct node *n)
         deadline_usec = usec_min(deadline_usec, node_third_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_ring_deadline(n));
         deadline_usec = usec_min(deadline_usec, node_registry_deadline(n));
+        deadline_usec = usec_min(deadline_usec, node_groups_deadline(n));
         deadline_usec = usec_min(deadline_usec, n->retry_usec);
         /* Nobody waits for the times of hearing; they are stored when there is an occasion, but for
          * those who are near, whom an announcement wakes us for anyway. */
@@ -296,6 +302,8 @@ int node_end_turn(struct node *n, struct now now)
         if (r == 0)
                 r = node_registry_end_turn(n, now);
         if (r == 0)
+                r = node_groups_end_turn(n, now);
+        if (r == 0)
                 r = node_third_end_turn(n, now);
         if (r == 0)
                 r = node_streams_end_turn(n);
@@ -311,6 +319,8 @@ int node_end_turn(struct node *n, struct now now)
                                 return r;
                 }
                 if (peer->presence_told != peer_presence(peer)) {
+                        if (peer_presence(peer) == PRESENCE_ONLINE)
+                                node_gather_heard(n, peer, now);
                         r = tell_presence(n, peer, now);
                         if (r < 0)
                                 return r;
@@ -355,7 +365,7 @@ size_t node_users_online(const struct node *n)
 
 size_t node_messages_queued(const struct node *n)
 {
-        return n->queued_by_id.n;
+        return n->queued_by_id.n + n->groups.n_queued;
 }
 
 size_t node_links(const struct node *n)

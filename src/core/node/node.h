@@ -85,6 +85,11 @@ int node_restore_mark(struct node *n, const struct mark_record *mark);
 /* After the marks, in the order of numbers. */
 int node_restore_refused(struct node *n, const struct refused_record *refused);
 int node_restore_queued(struct node *n, const struct queued_record *queued, struct now now);
+/* After the peers: groups, then what refers to them; messages of ours oldest first. */
+int node_restore_group(struct node *n, const struct group_record *group, struct now now);
+int node_restore_leave(struct node *n, const struct leave_record *leave);
+int node_restore_lane(struct node *n, const struct lane_record *lane);
+int node_restore_told(struct node *n, const struct told_record *told, struct now now);
 int node_restore_ring(struct node *n, const struct ring_record *ring, struct now now);
 /*
  * @ledger: what is stored, or all zero. Which of the stored genesis blocks is the one of our
@@ -124,6 +129,9 @@ int node_loaded(struct node *n, const struct ulid *id, usec_t time_usec, const c
 /* Answers EFFECT_LOAD_BLOCK; @data NULL: it cannot be read. */
 int node_block_loaded(struct node *n, const struct ledger_peer *peer, const void *data, size_t size,
         struct now now);
+/* Answers EFFECT_LOAD_GROUP_MESSAGE; @message NULL: it is not there, or not any more. */
+int node_group_message_loaded(struct node *n, uint64_t group, const struct group_key *peer,
+        const struct message_record *message, struct now now);
 int node_advance(struct node *n, struct now now);
 /* When node_advance() wants to be called (mono), or USEC_INFINITY. */
 usec_t node_deadline(const struct node *n);
@@ -402,11 +410,12 @@ int node_list_users(const struct node *n, struct now now, struct user **ret, siz
 /* The conversations that @word means for reading: at most @max numbers, newest heard first. */
 int node_find_conversations(const struct node *n, const char *word, struct now now,
         uint64_t *ret_numbers, size_t max, size_t *ret_n, struct refusal *ret_refusal);
-/* The id of a native peer, or "": classic, or no longer known. */
+/* The id of a native peer, or "": classic, no longer known, or a group, whose messages tell the id
+ * of their author. */
 const char *node_user_id(const struct node *n, uint64_t number);
 /* The word that answers to this peer now: its name if that is unambiguous, else name#id with as
  * much of the id as it takes (at least 4 characters), or name@address of a classic peer. @name
- * and @endpoint describe a peer that is no longer known. */
+ * and @endpoint describe a peer that is no longer known. Of a group: "+name", or "+name#id". */
 const char *node_word(const struct node *n, uint64_t number, const char *name,
         const struct endpoint *endpoint, struct now now, char buffer[static WORD_SIZE]);
 

@@ -177,7 +177,7 @@ static bool is_traceless(const struct peer *peer)
 {
         return !peer->record.has_history && !peer->record.blocked && !peer_is_contact(peer) &&
                peer->record.muted_until_usec == 0 && peer->outbox.n == 0 && !peer->delivery &&
-               !peer->native && !peer->neighbour.is_held;
+               !peer->native && !peer->neighbour.is_held && !peer->is_fellow;
 }
 
 bool peers_drop(struct peers *p, struct peer *peer)

@@ -41,6 +41,8 @@ struct peer {
         struct endpoint whereabouts[WHEREABOUTS_MAX]; /* the one to be tried next first; no family:
                                                          no more */
         bool is_near;                                 /* its announcements were heard in this run */
+        bool is_fellow;                               /* in a group with us */
+        bool is_sought;                               /* something of a group is for it */
         bool is_certified;                            /* the ledger binds its name to its key */
         bool is_borrower; /* a contact by another name: the one it calls itself is another's by
                              the ledger, and does not mean it */

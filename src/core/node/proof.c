@@ -90,7 +90,10 @@ static int meet(struct node *n, uint64_t number, struct now now)
         if (r == 0 && link)
                 r = node_ring_met(n, link, now);
         link = node_link(n, number);
-        return r < 0 || !link ? r : node_registry_met(n, link, now);
+        if (r == 0 && link)
+                r = node_registry_met(n, link, now);
+        link = node_link(n, number);
+        return r < 0 || !link ? r : node_groups_met(n, link, now);
 }
 
 /* @is_heir: it was no contact before, so what waits for absent classic peers of its name is for it.

@@ -13,7 +13,7 @@
 #include "base/usec.h"
 #include "core/crypto/identity.h"
 #include "core/discovery/announce.h"
-#include "core/group/membership.h"
+#include "core/group/group.h"
 #include "core/ledger/block.h"
 #include "core/legacy/memory.h"
 #include "core/session/message.h"
@@ -91,17 +91,26 @@ struct peer_record {
         struct legacy_memory memory;
 };
 
+/* What a message of a group has beside its text (core/group/message.h): enough to be told to others
+ * as its author signed it. */
+struct group_part {
+        struct group_lane_id lane;
+        uint64_t number;  /* in the lane, from 1; 0: the message is of no group */
+        usec_t time_usec; /* by the author's clock */
+        uint8_t signature[SIGNATURE_SIZE];
+};
+
 /* A message, as it is kept and shown. */
 struct message_record {
         struct ulid id;
-        uint64_t peer;
+        uint64_t peer; /* the conversation: of a peer or of a group */
         enum direction direction;
         enum security security; /* sent and still queued: the least accepted */
         enum message_state state;
-        usec_t time_usec; /* realtime: written here, or arrived here */
-        char name[NAME_SIZE_MAX + 1];
-        struct endpoint endpoint;
-        const char *text; /* valid UTF-8; need not end with a zero byte */
+        usec_t time_usec;             /* realtime: written here, or arrived here */
+        char name[NAME_SIZE_MAX + 1]; /* of the other side; in a group of the author */
+        struct endpoint endpoint;     /* in a group none */
+        const char *text;             /* valid UTF-8; need not end with a zero byte */
         size_t size;
         char number[NUMBER_SIZE_MAX + 1]; /* the user's own private number while queued, or "" */
         uint64_t sequence;                /* given by the store; 0 in a change */
@@ -110,6 +119,10 @@ struct message_record {
          * the same origin is not stored, but told by STORE_EVENT_KNOWN. */
         uint64_t stream_number; /* 0: not native */
         struct ulid origin;     /* the sender's id of the message */
+
+        /* Of a group. A second one of that lane and number is not stored. */
+        struct group_part group;
+        char author_id[ID_STRING_SIZE]; /* follows from the lane; "": of no group */
 };
 
 /* A message that waits for its peer, without its text. */
@@ -169,6 +182,46 @@ struct block_record {
         size_t size; /* 0: a stored one that cannot be read */
 };
 
+/*
+ * A group, which is also a conversation: its number is one of those of peers. The membership is the
+ * engine's; lanes are stored with each message, too.
+ */
+struct group_record {
+        uint64_t number;
+        struct group_id id;
+        enum group_state state;
+        struct group_key inviter;
+        uint32_t floor;            /* lanes of versions below are forgotten */
+        usec_t muted_until_usec;   /* when loaded; a change leaves it as it is */
+        const uint8_t *membership; /* core/group/membership.h */
+        size_t size;
+};
+
+/* A wish to leave: one row per group and member. */
+struct leave_record {
+        uint64_t group;
+        struct group_key key;
+        const uint8_t *data;
+        size_t size;
+};
+
+/* How far a lane of a group was taken; it never goes back. */
+struct lane_record {
+        uint64_t group;
+        struct group_lane_id lane;
+        uint64_t number;
+};
+
+/* A message of ours that not all members of its group have, without its text. */
+struct told_record {
+        struct ulid id;
+        uint64_t group;
+        struct group_lane_id lane;
+        uint64_t number;
+        enum message_state state; /* queued or sent */
+        size_t size;
+};
+
 enum change_type {
         CHANGE_PEER,        /* peer: new, or different from before */
         CHANGE_PEER_GONE,   /* number: forgotten, it had no messages */
@@ -187,6 +240,12 @@ enum change_type {
         CHANGE_BLOCK,       /* block: in the stead of one of that height, if there is one */
         CHANGE_BLOCKS_GONE, /* block: those of its network above its height; the rest of it means
                                nothing */
+        CHANGE_GROUP,       /* group: new, or different from before */
+        CHANGE_GROUP_GONE,  /* number: forgotten, with all that was said in it */
+        CHANGE_GROUP_MUTED, /* muted */
+        CHANGE_LEAVE,       /* leave */
+        CHANGE_LEAVE_GONE,  /* leave: it is done; its data mean nothing */
+        CHANGE_LANE,        /* lane: taken so far without a message to be kept */
         CHANGE_PRESENCE,    /* presence: nothing to keep but when it was heard; for the signal */
         CHANGE_WARNING,     /* warning: nothing to keep; for journal and signal */
         CHANGE_SESSION,     /* session: nothing to keep; for the journal */
@@ -201,6 +260,7 @@ struct change_state {
         enum security security;   /* that it went with */
         struct endpoint endpoint; /* where it went, or family ENDPOINT_NONE */
         const char *reason;       /* a word for programs (the error's name), or "" */
+        bool is_open;             /* it may become another: a group's, that some do not have yet */
 };
 
 struct change_presence {
@@ -283,6 +343,13 @@ struct change {
                 struct ring_record ring;
                 struct ledger_record ledger;
                 struct block_record block;
+                struct group_record group;
+                struct {
+                        uint64_t number;
+                        usec_t until_usec;
+                } muted;
+                struct leave_record leave;
+                struct lane_record lane;
                 struct change_presence presence;
                 struct change_warning warning;
                 struct change_session session;

@@ -167,7 +167,7 @@ int node_search_places(struct node *n, struct peer *peer, struct now now)
         struct search *s;
         int r;
 
-        if (!n->ring.engine || !native || peer->outbox.n == 0 ||
+        if (!n->ring.engine || !native || (peer->outbox.n == 0 && !peer->is_sought) ||
                 (native->searched_usec > 0 &&
                         usec_add(native->searched_usec, SEARCH_AGAIN_USEC) > now.mono_usec))
                 return 0;

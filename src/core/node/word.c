@@ -260,9 +260,7 @@ int node_find_user(
                 return refuse(ret_refusal, REFUSAL_UNKNOWN_USER, "The name of the user is empty.");
         if (word[0] == '+')
                 return refuse(ret_refusal, REFUSAL_UNKNOWN_USER,
-                        "\"%.100s\" would be a group, for it begins with a +, and no such group "
-                        "is known here.",
-                        word);
+                        "\"%.100s\" is a group, for it begins with a +, and no user.", word);
         if (at)
                 return find_at(n, word, at, ret, ret_refusal);
         if (hash)
@@ -328,8 +326,16 @@ int node_find_conversations(const struct node *n, const char *word, struct now n
 {
         struct found f = { .max = MIN(max, ELEMENTSOF(f.peers)) };
         struct peer *peer;
+        struct team *team;
         int r;
 
+        if (node_is_team_word(n, word)) {
+                r = node_find_team(n, word, &team, ret_refusal);
+                if (r == 0 && max > 0)
+                        ret_numbers[0] = team->number;
+                *ret_n = r == 0 && max > 0;
+                return r;
+        }
         r = node_find_user(n, word, &peer, ret_refusal);
         if (r != 0)
                 return r;
@@ -373,10 +379,16 @@ const char *node_word(const struct node *n, uint64_t number, const char *name,
         const struct endpoint *endpoint, struct now now, char buffer[static WORD_SIZE])
 {
         struct peer *peer = peers_by_number(&n->peers, number);
+        const struct team *team = node_team(n, number);
         struct endpoint e;
 
+        if (team)
+                return node_team_word(n, team, buffer);
         if (!peer) {
-                write_at(name, endpoint, buffer);
+                if (endpoint->family == ENDPOINT_NONE)
+                        (void)snprintf(buffer, WORD_SIZE, "%s", name);
+                else
+                        write_at(name, endpoint, buffer);
                 return buffer;
         }
         peer = peers_successor(&n->peers, peer) ?: peer;

@@ -30,6 +30,7 @@ enum frame_type {
         FRAME_GROUP = 11,
         FRAME_FILE = 12,
         FRAME_MESSAGE = 0x80,
+        FRAME_GROUP_MESSAGE = 0x81, /* as FRAME_GROUP, for what bears a message */
 };
 
 static inline bool frame_is_message(uint8_t type)

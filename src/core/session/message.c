@@ -32,6 +32,7 @@ size_t message_size(const struct message *m)
         case FRAME_LEDGER:
                 return 1 + m->ledger.size;
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
                 return 1 + m->group.size;
         case FRAME_FILE:
                 return 1 + m->file.size;
@@ -78,6 +79,7 @@ void message_encode(const struct message *m, uint8_t *ret)
                 writer_bytes(&w, m->ledger.data, m->ledger.size);
                 break;
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
                 writer_bytes(&w, m->group.data, m->group.size);
                 break;
         case FRAME_FILE:
@@ -179,6 +181,7 @@ int message_decode(const uint8_t *frame, size_t size, struct message *ret)
                 ok = m.ledger.size > 0 && m.ledger.size <= LEDGER_FRAME_MAX;
                 break;
         case FRAME_GROUP:
+        case FRAME_GROUP_MESSAGE:
                 m.group.size = r.left;
                 m.group.data = reader_bytes(&r, r.left);
                 ok = m.group.size > 0 && m.group.size <= GROUP_FRAME_MAX;

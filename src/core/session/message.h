@@ -28,7 +28,7 @@
  *     | <---------------------------------------------------------> |
  *     | ledger(bytes)                                               |
  *     | <---------------------------------------------------------> |
- *     | group(bytes), file(bytes)                                   |
+ *     | group(bytes), group_message(bytes), file(bytes)             |
  *     | <---------------------------------------------------------> |
  *     | dial_back(port): can I be reached?                          |
  *     | ----------------------------------------------------------> |  b dials a, and tells what
@@ -98,7 +98,7 @@ struct message {
                 struct {
                         const uint8_t *data;
                         size_t size; /* at most GROUP_FRAME_MAX */
-                } group;
+                } group;             /* FRAME_GROUP_MESSAGE, too */
                 struct {
                         const uint8_t *data;
                         size_t size; /* at most FILE_FRAME_MAX */
