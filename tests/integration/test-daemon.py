@@ -258,8 +258,8 @@ def username_by_configuration():
 @test
 def properties():
     ece = ece_alone()
-    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue", "ring", "ledger"],
-                 "Features")
+    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue", "groups", "ring",
+                                       "ledger"], "Features")
     assert_equal((ece.get("LastSequence"), ece.get("UsersOnline"), ece.get("MessagesQueued")),
                  (0, 0, 0), "numbers")
     assert_true(ece.get("Version"), "Version")

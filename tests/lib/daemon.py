@@ -431,6 +431,10 @@ class Daemon:
     def ledger_status(self):
         return self.ledger("GetStatus")[0]
 
+    def group(self, member, signature="", *args):
+        """A member of the interface of groups; returns the list of its results."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE + ".Groups", member, signature, *args)
+
     def new_identity(self):
         """Returns the new id; the daemon ends so as to be started again, and is."""
         id = bus_call(self.connection, NAME, PATH, INTERFACE + ".Identity", "New")[0]
