@@ -186,6 +186,7 @@ static void restore(struct machine *m)
         check(m, store_load_streams(m->store, restore_stream, m), "store_load_streams()");
         check(m, store_load_marks(m->store, restore_mark, m), "store_load_marks()");
         check(m, store_load_refused(m->store, restore_refused, m), "store_load_refused()");
+        machine_restore_groups(m);
         machine_restore_ledger(m);
         check(m, store_load_queued(m->store, restore_queued, m), "store_load_queued()");
 }
@@ -422,6 +423,8 @@ static void carry_out(struct machine *m, const struct effect *effect)
                                           .id = effect->load.id });
         else if (effect->type == EFFECT_LOAD_CHAIN || effect->type == EFFECT_LOAD_BLOCK)
                 machine_load_for_ledger(m, effect);
+        else if (effect->type == EFFECT_LOAD_GROUP_MESSAGE)
+                machine_load_for_group(m, effect);
         else
                 network_carry_out(m, effect);
 }
@@ -514,7 +517,7 @@ static void advance(struct machine *m)
 }
 
 /* Its own business, which waits while it stands still. */
-static void put_off(struct machine *m, const struct event *e)
+static void put_off(struct machine *m, struct event *e)
 {
         struct event later = *e;
 
@@ -525,6 +528,7 @@ static void put_off(struct machine *m, const struct event *e)
                         return;
                 m->deadline_usec = m->resume_usec;
         }
+        e->data = NULL;
         later.time_usec = m->resume_usec;
         world_schedule(m->world, &later);
 }
@@ -544,6 +548,8 @@ void machine_event(struct machine *m, struct event *e)
                 load(m, e);
         } else if (e->type == EVENT_BLOCK || e->type == EVENT_CHAIN || e->type == EVENT_WORK) {
                 machine_ledger_event(m, e);
+        } else if (e->type == EVENT_WANTED) {
+                machine_group_event(m, e);
         } else if (e->type == EVENT_RESUME && e->time_usec == m->resume_usec) {
                 go_on(m);
         } else if (e->type == EVENT_DEADLINE && e->time_usec == m->deadline_usec) {

@@ -49,16 +49,19 @@ void oracle_replied(
 {
         struct world *w = m->world;
         const struct said *s = oracle_find(w->oracle, id);
+        const struct spoken *g = s ? NULL : group_find_spoken(w->oracle, id);
+        bool is_own = s ? s->from == m->index : g && g->from == m->index;
+        enum message_state stored = s ? s->state : g ? g->state : MESSAGE_FAILED;
 
         if (!drop_call(m, call))
                 world_fail(w, "%c: call %ju is answered, but does not wait", m->letter,
                         (uintmax_t)call);
-        if (!s || s->from != m->index)
+        if (!is_own)
                 world_fail(w, "%c: call %ju is answered, and nothing is on disk", m->letter,
                         (uintmax_t)call);
-        if (state != MESSAGE_QUEUED && s->state != state)
+        if (state != MESSAGE_QUEUED && stored != state)
                 world_fail(w, "%c: call %ju hears %s, and it is %s", m->letter, (uintmax_t)call,
-                        message_state_word(state), message_state_word(s->state));
+                        message_state_word(state), message_state_word(stored));
         w->oracle->n_replies++;
 }
 

@@ -11,6 +11,7 @@ struct oracle *oracle_new(struct world *w)
         o->world = w;
         table_init(&o->by_id, (const uint8_t[TABLE_KEY_SIZE]){ 0 });
         table_init(&o->by_text, (const uint8_t[TABLE_KEY_SIZE]){ 0 });
+        group_oracle_init(o);
         return o;
 }
 
@@ -27,6 +28,7 @@ struct oracle *oracle_free(struct oracle *o)
                 for (unsigned k = 0; k <= MACHINES_MAX; k++)
                         free(o->pairs[i][k].said);
         }
+        group_oracle_done(o);
         free(o->said);
         table_done(&o->by_id);
         table_done(&o->by_text);
@@ -106,6 +108,7 @@ void oracle_peer(struct machine *m, const struct peer_record *peer)
                 const struct machine *other = whose_row(w, row);
 
                 row->is_blocked = peer->blocked;
+                w->oracle->has_blocks |= peer->blocked;
                 row->blocked_turn = w->n_turns;
                 if (other)
                         w->oracle->refused_usec[m->index][other->index] = w->now_usec;
@@ -257,7 +260,9 @@ static void message(struct machine *m, const struct message_record *r)
                 world_fail(m->world, "%c: sequence %ju after %ju", m->letter,
                         (uintmax_t)r->sequence, (uintmax_t)o->sequence_last[m->index]);
         o->sequence_last[m->index] = r->sequence;
-        if (r->direction == DIRECTION_SENT)
+        if (r->group.number > 0)
+                group_message_stored(m, r);
+        else if (r->direction == DIRECTION_SENT)
                 (void)said(m, r);
         else
                 received(m, r);
@@ -267,6 +272,8 @@ static void state_changed(struct machine *m, const struct change_state *state)
 {
         struct said *s = oracle_find(m->world->oracle, &state->id);
 
+        if (group_state_changed(m, state))
+                return;
         if (!s)
                 world_fail(m->world, "%c: an unknown message is %s", m->letter,
                         message_state_word(state->state));
@@ -376,7 +383,9 @@ static int read_row(const struct message_record *r, void *userdata)
                 o->sequence_last[m->index] = MAX(o->sequence_last[m->index], r->sequence);
         else if (r->sequence > o->sequence_last[m->index])
                 message(m, r);
-        if (r->direction == DIRECTION_SENT)
+        if (r->group.number > 0)
+                group_message_found(m, r);
+        else if (r->direction == DIRECTION_SENT)
                 read_sent(m, r);
         else if (oracle_row(m, r->peer)->id[0])
                 native_remembered(m, r);
@@ -429,6 +438,7 @@ void oracle_started(struct machine *m)
         int r;
 
         unfind(m);
+        group_restoring(m);
         take_forgotten(m, false);
         if (m->was_put_back)
                 o->sequence_last[m->index] = 0;
@@ -437,6 +447,7 @@ void oracle_started(struct machine *m)
                 world_fail(m->world, "%c: store_read() gives %d", m->letter, r);
         check_forgotten(m);
         native_started(m);
+        group_started(m);
         oracle_turn_ended(m);
 }
 
@@ -467,7 +478,7 @@ void oracle_turn_ended(struct machine *m)
         struct oracle *o = w->oracle;
 
         take_forgotten(m, true);
-        if (o->n_queued[m->index] != node_messages_queued(m->node))
+        if (o->n_queued[m->index] + group_n_queued(m) != node_messages_queued(m->node))
                 world_fail(w, "%c has %zu messages queued, not %zu", m->letter,
                         node_messages_queued(m->node), o->n_queued[m->index]);
         for (size_t i = 0; i < o->n_calls[m->index]; i++)

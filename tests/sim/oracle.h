@@ -76,6 +76,27 @@ struct pair {
         size_t n_here;     /* one more than the index of the last that is on the receiver's disk */
 };
 
+/* What one machine wrote to a group. */
+struct spoken {
+        struct ulid id; /* at its author */
+        struct table_entry by_text;
+        char *text;
+        size_t size;
+        unsigned from;
+        unsigned members; /* bits: who belonged to the group, as its author knew it */
+        unsigned here;    /* bits: on whose disk it is */
+        unsigned found;   /* bits: at the present start */
+        enum message_state state;
+};
+
+/* How far a machine has come in a lane of a group. */
+struct reached {
+        unsigned machine;
+        uint64_t conversation;
+        struct group_lane_id lane;
+        uint64_t number;
+};
+
 /* A row of a machine's list of peers, as its store was told. */
 struct row {
         char id[ID_STRING_SIZE];
@@ -87,7 +108,12 @@ struct row {
 struct oracle {
         struct world *world;
         bool is_loose; /* somebody bears the name of another: a classic queue may go to either */
-        struct table by_id, by_text;
+        struct table by_id, by_text, spoken_by_text;
+        struct spoken **spoken; /* to groups */
+        size_t n_spoken, n_spoken_allocated;
+        struct reached *reached;
+        size_t n_reached, n_reached_allocated;
+        bool has_blocks; /* somebody blocked somebody: some of what is said in groups is not kept */
         struct said **said; /* in the order of writing */
         size_t n_said, n_allocated;
         struct pair pairs[MACHINES_MAX][MACHINES_MAX + 1];
@@ -115,6 +141,7 @@ struct oracle {
         size_t n_calls[MACHINES_MAX];
         uint64_t n_received, n_repeats, n_settled, n_replies;
         uint64_t n_native, n_delivered, n_cancelled, n_failed, n_sessions;
+        uint64_t n_heard; /* of what was said in groups */
 };
 
 struct oracle *oracle_new(struct world *w);
@@ -155,6 +182,19 @@ bool classic_is_excused(const struct oracle *o, const struct said *s);
 void classic_settled(
         struct machine *m, struct said *s, enum message_state state, const char *reason);
 void classic_received(struct machine *m, struct machine *from, const struct message_record *r);
+
+/* oracle-group.c */
+void group_oracle_init(struct oracle *o);
+void group_oracle_done(struct oracle *o);
+/* A message of a group was stored; or found, at a start. */
+void group_message_stored(struct machine *m, const struct message_record *r);
+void group_message_found(struct machine *m, const struct message_record *r);
+void group_restoring(struct machine *m);
+void group_started(struct machine *m);
+/* False: it is none of a group. */
+bool group_state_changed(struct machine *m, const struct change_state *state);
+size_t group_n_queued(const struct machine *m);
+struct spoken *group_find_spoken(struct oracle *o, const struct ulid *id);
 
 /* oracle-native.c */
 void native_settled(

@@ -3,9 +3,7 @@
  * Worlds by chance
  *
  *     sim [--seed N] [--seeds K] [--nodes N] [--hours H] [--faults LIST] [--classic] [--ring]
- * [--ledger]
- * [--trace]
- *         [--twice]
+ *         [--ledger] [--groups] [--trace] [--twice]
  *
  * For every seed some machines live for some hours, their users write, cancel, block, rename, trust
  * and forget, and the faults of LIST strike (see faults[] in strikes.c, "all" or "none"; in half of
@@ -26,7 +24,7 @@
 struct totals {
         uint64_t n_seeds, n_said, n_native, n_delivered, n_cancelled, n_failed, n_sessions;
         uint64_t n_crashes, n_put_back, n_turns, n_steps, n_gone;
-        uint64_t n_blocks, n_names;
+        uint64_t n_blocks, n_names, n_spoken, n_heard;
 };
 
 static void add_totals(struct totals *t, const struct world *w)
@@ -43,6 +41,8 @@ static void add_totals(struct totals *t, const struct world *w)
         t->n_crashes += w->n_crashes;
         t->n_blocks += w->n_blocks;
         t->n_names += w->n_names;
+        t->n_spoken += o->n_spoken;
+        t->n_heard += o->n_heard;
         t->n_put_back += w->n_put_back;
         t->n_turns += w->n_turns;
         t->n_steps += w->n_steps;
@@ -60,6 +60,7 @@ struct arguments {
         bool is_twice, is_classic; /* nobody has an identity */
         bool has_ledger;           /* all are members, and register; in the ring, too */
         bool has_ring;             /* all take part in it: sessions come and go for it, too */
+        bool has_groups;           /* users make some */
         double hours;
 };
 
@@ -100,7 +101,7 @@ static unsigned choose_faults(struct run *r, unsigned wanted)
 }
 
 /* Old programs take one message after the other, and a long queue its time. */
-static void settle(struct world *w, bool has_ring)
+static void settle(struct world *w, bool keeps_links)
 {
         world_run(w, 10 * USEC_PER_MINUTE);
         oracle_expect_delivered(w, true);
@@ -108,12 +109,23 @@ static void settle(struct world *w, bool has_ring)
                 world_run(w, 10 * USEC_PER_MINUTE);
         oracle_expect_delivered(w, false);
         world_run(w, 10 * USEC_PER_MINUTE);
-        if (has_ring)
-                return; /* which keeps some connected */
+        if (keeps_links)
+                return; /* the ring does, and members of groups meet now and then */
         /* What nobody can have is tried now and then. */
         for (int i = 0; i < 20 && w->n_wires > 0; i++)
                 world_run(w, 10 * USEC_PER_SEC);
         oracle_expect_quiet(w);
+}
+
+/* Who lost its memory is invited anew. */
+static void settle_groups(struct world *w)
+{
+        for (int i = 0; i < 20; i++) {
+                world_run(w, 2 * USEC_PER_MINUTE);
+                for (unsigned k = 0; k < w->n_machines; k++)
+                        if (w->machines[k].node && !w->machines[k].is_classic)
+                                machine_accept_all(&w->machines[k]);
+        }
 }
 
 /* One world. Its trace's hash. */
@@ -125,6 +137,7 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 .is_classic = a->is_classic,
                 .has_ring = a->has_ring,
                 .has_ledger = a->has_ledger,
+                .has_groups = a->has_groups,
         };
         struct world *w = world_new(&a->options);
         uint64_t hash;
@@ -145,7 +158,11 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 world_at(w, 10 * USEC_PER_SEC, tick_rogue, &r);
         world_run_until(w, r.end_usec);
         repair(&r);
-        settle(w, a->has_ring);
+        if (a->has_groups)
+                settle_groups(w);
+        settle(w, a->has_ring || a->has_groups);
+        if (a->has_groups)
+                world_expect_groups_agree(w);
         if (a->has_ledger)
                 world_expect_one_chain(w);
 
@@ -162,12 +179,14 @@ static void print_totals(const struct totals *t, double hours)
         printf("# %" PRIu64 " seeds of %g h: %" PRIu64 " messages (%" PRIu64 " native), %" PRIu64
                " delivered, %" PRIu64 " cancelled, %" PRIu64 " failed, %" PRIu64
                " on disks that were put back; %" PRIu64 " sessions, %" PRIu64 " crashes, %" PRIu64
-               " restores, %" PRIu64 " blocks with %" PRIu64
-               " names; lost 0, doubled 0, out of order 0; %" PRIu64 " turns, %" PRIu64
+               " restores, %" PRIu64 " blocks with %" PRIu64 " names, %" PRIu64
+               " messages to groups heard %" PRIu64
+               " times; lost 0, doubled 0, out of order 0; %" PRIu64 " turns, %" PRIu64
                " steps, %.1f s\n",
                 t->n_seeds, hours, t->n_said, t->n_native, t->n_delivered, t->n_cancelled,
                 t->n_failed, t->n_gone, t->n_sessions, t->n_crashes, t->n_put_back, t->n_blocks,
-                t->n_names, t->n_turns, t->n_steps, (double)clock() / CLOCKS_PER_SEC);
+                t->n_names, t->n_spoken, t->n_heard, t->n_turns, t->n_steps,
+                (double)clock() / CLOCKS_PER_SEC);
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
@@ -181,6 +200,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                 { "classic", no_argument, NULL, 'c' },
                 { "ring", no_argument, NULL, 'r' },
                 { "ledger", no_argument, NULL, 'l' },
+                { "groups", no_argument, NULL, 'g' },
                 { "trace", no_argument, NULL, 't' },
                 { "twice", no_argument, NULL, '2' },
                 { 0 },
@@ -204,6 +224,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         ret->has_ring = true;
                 else if (c == 'l')
                         ret->has_ring = ret->has_ledger = true;
+                else if (c == 'g')
+                        ret->has_groups = true;
                 else if (c == 't')
                         ret->options.trace = true;
                 else if (c == '2')
@@ -222,9 +244,10 @@ static int run_seed(struct arguments *a, struct totals *totals)
 
         (void)snprintf(command, sizeof command,
                 "sim --seed %" PRIu64 " --nodes %" PRIu64
-                " --hours %g --faults %.160s%s%s%s --trace",
+                " --hours %g --faults %.160s%s%s%s%s --trace",
                 a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "",
-                a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "");
+                a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "",
+                a->has_groups ? " --groups" : "");
         a->options.command = command;
         hash = run(a, totals);
         if (!a->is_twice || run(a, &again) == hash)

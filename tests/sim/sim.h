@@ -33,7 +33,8 @@ struct run {
         unsigned faults;
         unsigned n_nodes;
         bool is_classic; /* nobody has an identity */
-        bool has_ring, has_ledger;
+        bool has_ring, has_ledger, has_groups;
+        unsigned n_groups; /* that were made */
         usec_t end_usec;
         unsigned host_last;
         uint64_t n_texts;
@@ -55,6 +56,12 @@ static inline struct machine *any(struct run *r)
 void tick_user(struct world *w, void *userdata);
 void rename_one(struct machine *m, const char *name);
 void unblock_all(struct machine *m);
+
+size_t make_text(struct run *r, char *buffer, size_t size_max);
+
+/* team-users.c */
+/* Does something about a group, or with one. */
+void meet_in_group(struct run *r, struct machine *m, struct machine *other);
 
 /* strikes.c */
 /* A comma-separated list of names, "all" or "none". */

@@ -6,7 +6,7 @@
 #include "tests/sim/sim.h"
 
 /* Unlike any other in every piece of it. */
-static size_t make_text(struct run *r, char *buffer, size_t size_max)
+size_t make_text(struct run *r, char *buffer, size_t size_max)
 {
         static const char *const letters[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "k",
                 "l", "m", "\n", "ç", "ü", "ğ", "€", "\U0001f600", " ", "\"", "\\", "z" };
@@ -275,7 +275,9 @@ void tick_user(struct world *w, void *userdata)
         if (w->now_usec >= r->end_usec)
                 return;
         if (m->node && m != other && !machine_is_paused(m)) {
-                if (r->faults & STRIKE_USER && below(r, 12) == 0)
+                if (r->has_groups && below(r, 2) == 0)
+                        meet_in_group(r, m, other);
+                else if (r->faults & STRIKE_USER && below(r, 12) == 0)
                         meddle(r, m, other);
                 else
                         send_some(r, m, other);

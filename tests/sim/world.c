@@ -184,6 +184,7 @@ static void happen(struct world *w, struct event *e)
         case EVENT_BLOCK:
         case EVENT_CHAIN:
         case EVENT_WORK:
+        case EVENT_WANTED:
         case EVENT_RESUME:
                 machine_event(e->machine, e);
                 break;

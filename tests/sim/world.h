@@ -179,6 +179,7 @@ enum event_type {
         EVENT_BLOCK, /* of the ledger is to be loaded; value: its height */
         EVENT_CHAIN, /* all of it */
         EVENT_WORK,
+        EVENT_WANTED, /* data: the effect that asks for a message of a group */
         EVENT_RESUME,
         EVENT_CALL, /* of the program that made the world */
 };
@@ -303,6 +304,15 @@ void machine_want_work(struct machine *m);
 void machine_register(struct machine *m);
 void machine_revoke(struct machine *m);
 void world_expect_one_chain(struct world *w);
+
+/* machine-group.c */
+void machine_restore_groups(struct machine *m);
+void machine_load_for_group(struct machine *m, const struct effect *effect);
+void machine_group_event(struct machine *m, const struct event *e);
+/* Accepts what it is invited to. */
+void machine_accept_all(struct machine *m);
+/* Who can reach each other has the same groups, and the same in them. */
+void world_expect_groups_agree(struct world *w);
 
 /* Callers; they assert that the answer is @code. */
 void machine_send(

@@ -129,10 +129,14 @@ void group_wake_meetings(struct group_engine *e, struct group *g)
                 /* Who is invited only says nothing. */
                 if (m->awaited_usec == 0 || !*heard(m))
                         continue;
-                if (m->awaited_usec <= e->now.mono_usec)
-                        group_tell_tip(e, m);
-                else
+                if (m->awaited_usec > e->now.mono_usec) {
                         group_plan(e, g, m->awaited_usec);
+                        continue;
+                }
+                /* It may have lost its memory, and not know of the group any more. */
+                *heard(m) = false;
+                group_push(e, m);
+                group_tell_tip(e, m);
         }
 }
 
