@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What client.c, client-files.c, client-ledger.c (calls) and watch.c (signals) share */
+/* What the files client*.c (calls) and watch.c (signals) share */
 
 #include "bus/client.h"
 

@@ -58,6 +58,13 @@ struct bus_check {
         const char *sentence;
 };
 
+/* A row of the groups' List; its members follow, bus_group_next_member(). */
+struct bus_group {
+        const char *id;
+        const char *word;
+        const char *state;
+};
+
 /* A row of Find. */
 #define BUS_FOUND_ENDPOINTS_MAX 16
 struct bus_found {
@@ -109,6 +116,7 @@ struct bus_client_signals {
         int (*warning)(const char *kind, const char *user, const char *sentence, void *userdata);
         int (*file_progress)(const char *id, uint64_t done, uint64_t size, void *userdata);
         int (*file_finished)(const char *id, const char *state, const char *reason, void *userdata);
+        int (*invited)(const char *group, const char *id, const char *inviter, void *userdata);
         int (*last_sequence)(uint64_t sequence, void *userdata);
         /* The service took its name, or lost it. */
         int (*service)(bool there, void *userdata);
@@ -150,6 +158,9 @@ int bus_client_diagnose(struct bus_client *c, sd_bus_message **ret);
 int bus_user_next(sd_bus_message *m, struct bus_user *ret);
 int bus_message_next(sd_bus_message *m, struct bus_message *ret);
 int bus_check_next(sd_bus_message *m, struct bus_check *ret);
+int bus_group_next(sd_bus_message *m, struct bus_group *ret);
+/* Of the group that was read last, all of them before the next group. */
+int bus_group_next_member(sd_bus_message *m, const char **ret);
 int bus_found_next(sd_bus_message *m, struct bus_found *ret);
 int bus_name_next(sd_bus_message *m, struct bus_name *ret);
 int bus_pending_next(sd_bus_message *m, struct bus_pending *ret);
@@ -173,6 +184,14 @@ int bus_client_get_fingerprint(struct bus_client *c, const char *user, char **re
 int bus_client_get_text(struct bus_client *c, const char *property, char **ret);
 int bus_client_set_username(struct bus_client *c, const char *username);
 int bus_client_get_last_sequence(struct bus_client *c, uint64_t *ret);
+
+/* Groups. @ret_id is the caller's. Methods that answer nothing: Invite and Remove, with a user,
+ * Accept and Leave, with NULL. */
+int bus_client_group_create(struct bus_client *c, const char *name, char *const *members,
+        size_t n_members, char **ret_id);
+int bus_client_group_call(
+        struct bus_client *c, const char *member, const char *group, const char *user);
+int bus_client_group_list(struct bus_client *c, sd_bus_message **ret);
 
 /* The ring. Join and Find wait for other machines. The answer's rows as for GetStatus. */
 int bus_client_ring_join(struct bus_client *c, const char *host);

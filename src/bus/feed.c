@@ -234,11 +234,19 @@ static int on_warning(const char *kind, const char *user, const char *sentence, 
         return f->handler->warning ? f->handler->warning(kind, user, sentence, f->userdata) : 0;
 }
 
+static int on_invited(const char *group, const char *id, const char *inviter, void *userdata)
+{
+        struct feed *f = userdata;
+
+        return f->handler->invited ? f->handler->invited(group, id, inviter, f->userdata) : 0;
+}
+
 static const struct bus_client_signals signals = {
         .message = on_message,
         .message_state = on_message_state,
         .user = on_user,
         .warning = on_warning,
+        .invited = on_invited,
         .last_sequence = on_last_sequence,
         .service = on_service,
         .disconnected = on_disconnected,

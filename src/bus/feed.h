@@ -38,6 +38,7 @@ struct feed_handler {
         int (*message_state)(const char *id, const char *state, const char *reason, void *userdata);
         int (*user)(const char *user, const char *id, const char *state, void *userdata);
         int (*warning)(const char *kind, const char *user, const char *sentence, void *userdata);
+        int (*invited)(const char *group, const char *id, const char *inviter, void *userdata);
 };
 
 /* @user: a user word, or "" for everybody. @where, @user and @handler must outlive the feed. */

@@ -11,17 +11,19 @@
 #define P2PCHAT_BUS_NAME "org.example.P2PChat"
 #define P2PCHAT_BUS_PATH "/org/example/P2PChat"
 #define P2PCHAT_BUS_INTERFACE "org.example.P2PChat"
+#define P2PCHAT_BUS_GROUPS_INTERFACE "org.example.P2PChat.Groups"
 #define P2PCHAT_BUS_RING_INTERFACE "org.example.P2PChat.Ring"
 #define P2PCHAT_BUS_LEDGER_INTERFACE "org.example.P2PChat.Ledger"
 #define P2PCHAT_BUS_FILES_INTERFACE "org.example.P2PChat.Files"
 #define P2PCHAT_BUS_IDENTITY_INTERFACE "org.example.P2PChat.Identity"
 #define P2PCHAT_BUS_ERROR_PREFIX "org.example.P2PChat.Error."
 
-/* Signatures of the rows of ListUsers, of all history pages, of Diagnose, of Find, of Get and List
- * of the ledger, of Pending, and of List of the files. */
+/* Signatures of the rows of ListUsers, of all history pages, of Diagnose, of the groups' List, of
+ * the files' List, of Find, of the ledger's Get and List, and of Pending. */
 #define P2PCHAT_BUS_USER_ROW "sssstss"
 #define P2PCHAT_BUS_MESSAGE_ROW "tsssstsssss"
 #define P2PCHAT_BUS_CHECK_ROW "sss"
+#define P2PCHAT_BUS_GROUP_ROW "sssas"
 #define P2PCHAT_BUS_FOUND_ROW "ssas"
 #define P2PCHAT_BUS_NAME_ROW "sstss"
 #define P2PCHAT_BUS_PENDING_ROW "sst"

@@ -142,6 +142,11 @@ static int on_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = sd_bus_message_read(m, "sss", &x, &y, &z);
                 if (r >= 0)
                         r = s->warning(x, y, z, c->userdata);
+        } else if (s->invited &&
+                   sd_bus_message_is_signal(m, P2PCHAT_BUS_GROUPS_INTERFACE, "Invited")) {
+                r = sd_bus_message_read(m, "sss", &x, &y, &z);
+                if (r >= 0)
+                        r = s->invited(x, y, z, c->userdata);
         } else
                 r = on_file_signal(c, m);
 

@@ -167,6 +167,13 @@ void cli_explain_queued(const char *user)
         char *shown = format_escape(user, ESCAPE_LINE);
 
         fflush(stdout);
+        if (user[0] == '+') {
+                fprintf(stderr,
+                        "no other member of %s has it yet: queued, will be sent when one is "
+                        "there\n",
+                        shown ? shown : "?");
+                return;
+        }
         fprintf(stderr,
                 "connection with %s cannot be established: queued, will be sent when %s is back\n",
                 shown ? shown : "?", shown ? shown : "?");

@@ -20,9 +20,9 @@ const struct command commands[] = {
                 OPTION_PLAIN | OPTION_NUMBER | OPTION_WAIT, COMPLETE_USER, false, run_send },
         { "chat", "USER [--plain] [--number N]", "talk with a user, line by line", 1, 1,
                 OPTION_PLAIN | OPTION_NUMBER, COMPLETE_USER, false, run_chat },
-        { "history", "[USER] [-n N] [--grep TEXT] [--follow] [--forget]", "what was said", 0, 1,
-                OPTION_LINES | OPTION_GREP | OPTION_FOLLOW | OPTION_FORGET, COMPLETE_USER, false,
-                run_history },
+        { "history", "[USER] [-n N | --all] [--grep TEXT] [--follow] [--forget]", "what was said",
+                0, 1, OPTION_LINES | OPTION_ALL | OPTION_GREP | OPTION_FOLLOW | OPTION_FORGET,
+                COMPLETE_USER, false, run_history },
         { "listen", "[--exec COMMAND] [--since N | --cursor NAME]",
                 "wait for messages, for scripts", 0, 0, OPTION_EXEC | OPTION_SINCE | OPTION_CURSOR,
                 COMPLETE_NOTHING, true, run_listen },
@@ -48,6 +48,10 @@ const struct command commands[] = {
         { "identity", "[new [--yes] | export FILE | import FILE]",
                 "this machine's key: show, replace, move it", 0, 2, OPTION_YES, COMPLETE_IDENTITY,
                 false, run_identity },
+        { "group",
+                "[list | create NAME USER… | invite +GROUP USER… | accept +GROUP | "
+                "members +GROUP | remove +GROUP USER | leave +GROUP]",
+                "many write to many", 0, SIZE_MAX, 0, COMPLETE_PART, false, run_group },
         { "join", "HOST[:PORT]", "enter the ring in which users far away are found", 1, 1, 0,
                 COMPLETE_NOTHING, false, run_join },
         { "leave", "", "leave the ring, and be found there no longer", 0, 0, 0, COMPLETE_NOTHING,
@@ -92,7 +96,7 @@ static const struct {
         const char *value; /* NULL: takes none */
         const char *help;
 } options[] = {
-        { "all", NULL, "users that were not heard lately, too; as with --long" },
+        { "all", NULL, "all of them: users not heard lately, too; messages from the first on" },
         { "plain", NULL, "send without any encryption" },
         { "number", "N", "own private number for the classic key exchange" },
         { "wait", "SECONDS", "how long to wait until it is done (send: 3, register: not)" },
@@ -396,6 +400,17 @@ static void complete_options(
                 emit("--json", userdata);
 }
 
+static void complete_part(struct cli *cli, const char *part, size_t n_before, const char *prefix,
+        command_emit_t emit, void *userdata)
+{
+        enum completion what = group_complete(part, n_before, prefix, emit, userdata);
+
+        if (what == COMPLETE_USER)
+                complete_users(cli, prefix, emit, userdata);
+        else if (what == COMPLETE_GROUP)
+                groups_complete(cli, prefix, emit, userdata);
+}
+
 static void complete_commands(
         const struct cli *cli, const char *prefix, command_emit_t emit, void *userdata)
 {
@@ -409,8 +424,8 @@ void command_complete(
         struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata)
 {
         const struct command *command;
-        const char *last;
-        int n_before = 0;
+        const char *last, *part = "";
+        size_t n_before = 0;
 
         if (n_words == 0)
                 return;
@@ -429,11 +444,16 @@ void command_complete(
         for (int i = 1; i < n_words - 1; i++)
                 if (takes_value(words[i]))
                         i++;
-                else if (words[i][0] != '-')
+                else if (words[i][0] != '-') {
+                        part = n_before == 0 ? words[i] : part;
                         n_before++;
-        if (n_before == 0 && command->completion == COMPLETE_USER)
+                }
+        if (command->completion == COMPLETE_PART)
+                complete_part(cli, part, n_before, last, emit, userdata);
+        else if (n_before == 0 && command->completion == COMPLETE_USER) {
                 complete_users(cli, last, emit, userdata);
-        else if (n_before == 0 && command->completion == COMPLETE_COMMAND)
+                groups_complete(cli, last, emit, userdata);
+        } else if (n_before == 0 && command->completion == COMPLETE_COMMAND)
                 complete_commands(cli, last, emit, userdata);
         else if (n_before == 0 && command->completion == COMPLETE_IDENTITY)
                 complete_identity(last, emit, userdata);

@@ -60,6 +60,8 @@ enum completion {
         COMPLETE_IDENTITY, /* a word of the command identity */
         COMPLETE_LEDGER,   /* a word of the command ledger */
         COMPLETE_FILE,     /* likewise of file, and then what it wants */
+        COMPLETE_PART,     /* a word of the command group, and what goes with it */
+        COMPLETE_GROUP,
 };
 
 struct command {
@@ -94,6 +96,13 @@ typedef void (*command_emit_t)(const char *word, void *userdata);
 void command_complete(
         struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata);
 
+/* group.c: the words of the command, after which @n_before stand before the one that is completed,
+ * @part the first of them; or what else may stand there. */
+enum completion group_complete(
+        const char *part, size_t n_before, const char *prefix, command_emit_t emit, void *userdata);
+/* The groups. */
+void groups_complete(
+        const struct cli *cli, const char *prefix, command_emit_t emit, void *userdata);
 /* ledger.c: the words of the command. */
 void ledger_complete(const char *prefix, command_emit_t emit, void *userdata);
 
@@ -122,6 +131,7 @@ int run_disconnect(struct cli *cli, const struct arguments *a);
 int run_fingerprint(struct cli *cli, const struct arguments *a);
 int run_verify(struct cli *cli, const struct arguments *a);
 int run_identity(struct cli *cli, const struct arguments *a);
+int run_group(struct cli *cli, const struct arguments *a);
 int run_join(struct cli *cli, const struct arguments *a);
 int run_leave(struct cli *cli, const struct arguments *a);
 int run_find(struct cli *cli, const struct arguments *a);

@@ -17,21 +17,17 @@
 #include "bus/feed.h"
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/groups.h"
 #include "cli/message.h"
+#include "cli/question.h"
 #include "cli/shell.h"
 #include "cli/user.h"
+#include "cli/waiting.h"
 #include "cli/words.h"
 #include "os/state.h"
 
 #define ASKED_FILE "username-asked"
 #define RECENT_LINES 10
-#define WAITING_MAX 64
-
-/* A message that was queued from here: its fate is told when it is known. */
-struct waiting {
-        char *id;
-        char *user;
-};
 
 struct dialogue {
         struct cli *cli;
@@ -39,13 +35,12 @@ struct dialogue {
         struct shell *shell;
         struct feed *feed;
         char *partner;    /* whom we chat with, or NULL */
-        char *partner_id; /* "" when classic or not known yet */
+        char *partner_id; /* "" when classic or not known yet; may be a group's */
         bool unproven;    /* the partner's key was not proven when we looked last */
         uint64_t shown;   /* the newest message of the partner's history that was shown */
         bool away;        /* told that the service is away */
         bool leave;       /* end of input, or quit */
-        struct waiting waiting[WAITING_MAX];
-        size_t n_waiting; /* ever; older ones are overwritten */
+        struct waiting waiting;
 };
 
 /* Prints a line, and frees it; a line that could not be made is dropped. */
@@ -75,7 +70,24 @@ static bool is_partner(const struct dialogue *d, const char *word, const char *i
 {
         if (!d->partner)
                 return false;
+        if (d->partner[0] == '+') /* as they are called now, and were when it was typed */
+                return group_is_same(d->partner_id, word, d->partner);
         return strcasecmp(word, d->partner) == 0 || (id[0] && streq(id, d->partner_id));
+}
+
+/* "Ece", or "+team Ece" of a group that we do not chat with just now. */
+static char *who_says(const struct bus_message *m, bool is_partner)
+{
+        _cleanup_(freep)
+        char *both = NULL;
+
+        if (is_partner)
+                return format_escape(m->user, ESCAPE_LINE);
+        if (!message_is_of_group(m))
+                return format_escape(m->conversation, ESCAPE_LINE);
+        if (asprintf(&both, "%s %s", m->conversation, m->user) < 0)
+                both = NULL;
+        return both ? format_escape(both, ESCAPE_LINE) : NULL;
 }
 
 static int on_deliver(const struct bus_message *m, void *userdata)
@@ -90,10 +102,10 @@ static int on_deliver(const struct bus_message *m, void *userdata)
 
         if (!streq(m->direction, "received") || streq(m->state, "muted"))
                 return 0;
-        partner = is_partner(d, m->conversation, m->user_id);
+        partner = is_partner(d, m->conversation, message_is_of_group(m) ? "" : m->user_id);
         if (partner && m->sequence <= d->shown)
                 return 0;
-        user = format_escape(partner ? m->user : m->conversation, ESCAPE_LINE);
+        user = who_says(m, partner);
         text = format_escape(m->text, ESCAPE_TEXT);
         if (!user || !text)
                 return -ENOMEM;
@@ -128,26 +140,32 @@ static int on_warning(const char *kind, const char *user, const char *sentence, 
                 style_end(STYLE_YELLOW, d->cli->colour), shown ? shown : kind);
 }
 
+static int on_invited(const char *group, const char *id, const char *inviter, void *userdata)
+{
+        _cleanup_(freep)
+        char *word = format_escape(group, ESCAPE_LINE), *by = format_escape(inviter, ESCAPE_LINE);
+        _cleanup_(freep)
+        char *typed = group_argument(group, id);
+        struct dialogue *d = userdata;
+
+        if (!word || !by || !typed)
+                return -ENOMEM;
+        return print(d, "%s invites you to %s: \"group accept %s\", or \"group leave %s\"\n", by,
+                word, typed, typed);
+}
+
 static int on_message_state(const char *id, const char *state, const char *reason, void *userdata)
 {
+        _cleanup_(freep)
+        char *user = NULL;
         struct dialogue *d = userdata;
 
         if (streq(state, "queued"))
                 return 0;
-        for (size_t i = 0; i < WAITING_MAX; i++) {
-                struct waiting *w = &d->waiting[i];
-                int r;
-
-                if (!w->id || !streq(w->id, id))
-                        continue;
-                r = print(d, "the message to %s that was queued: %s%s%s\n", w->user, state,
-                        reason[0] ? ", " : "", reason);
-                free(w->id);
-                free(w->user);
-                *w = (struct waiting){ NULL, NULL };
-                return r;
-        }
-        return 0;
+        user = waiting_take(&d->waiting, id);
+        return !user ? 0
+                     : print(d, "the message to %s that was queued: %s%s%s\n", user, state,
+                               reason[0] ? ", " : "", reason);
 }
 
 static int on_service(bool there, void *userdata)
@@ -161,21 +179,6 @@ static int on_service(bool there, void *userdata)
                 r = print(d, "the chat service is back\n");
         d->away = !there;
         return r;
-}
-
-static void remember_waiting(struct dialogue *d, const char *id, const char *user)
-{
-        struct waiting *w = &d->waiting[d->n_waiting++ % WAITING_MAX];
-
-        free(w->id);
-        free(w->user);
-        w->id = strdup(id);
-        w->user = format_escape(user, ESCAPE_LINE);
-        if (!w->id || !w->user) {
-                free(w->id);
-                free(w->user);
-                *w = (struct waiting){ NULL, NULL };
-        }
 }
 
 /* Asks until @ret is an answer or the input ends (NULL). 0, or a negative errno. */
@@ -268,7 +271,7 @@ static int say(struct dialogue *d, const char *text, const struct bus_send_optio
                 return EXIT_DONE;
         }
         cli_explain_queued(d->partner);
-        remember_waiting(d, id, d->partner);
+        waiting_add(&d->waiting, id, d->partner);
         return EXIT_QUEUED;
 }
 
@@ -299,14 +302,41 @@ static int show_recent(struct dialogue *d)
         return EXIT_DONE;
 }
 
+/* A group has members, and all that is said there is encrypted. */
+static int greet_group(struct dialogue *d, const char *shown)
+{
+        _cleanup_(groups_done)
+        struct groups gs = { 0 };
+        const struct group_row *row;
+        struct bus_client *client;
+        size_t n;
+
+        if (cli_client(d->cli, &client) != 0 || groups_read(&gs, client) < 0)
+                return 0;
+        row = group_find(&gs, d->partner, &n);
+        if (!row)
+                return 0;
+        free(d->partner_id);
+        d->partner_id = strdup(row->group.id);
+        if (!d->partner_id)
+                return -ENOMEM;
+        if (shell_is_terminal(d->shell))
+                printf("%s: %zu member%s, encrypted. Each line is sent; /end leaves.\n", shown,
+                        row->n_members, row->n_members == 1 ? "" : "s");
+        return 0;
+}
+
 /* How secure it will be is said before the first line is typed. */
 static int greet(struct dialogue *d, const char *shown, const struct bus_send_options *options)
 {
         _cleanup_(freep)
         char *security = NULL, *id = NULL;
         const char *phrase = options->security;
-        int r = look_up(d, d->partner, &security, &id);
+        int r;
 
+        if (d->partner[0] == '+')
+                return greet_group(d, shown);
+        r = look_up(d, d->partner, &security, &id);
         if (r < 0)
                 return r;
         if (r > 0) {
@@ -372,44 +402,6 @@ static int chat_with(struct dialogue *d, const char *user, const struct bus_send
         return r;
 }
 
-/* 1, or 0 at the end of input. */
-static int ask_secure(struct dialogue *d, bool *ret)
-{
-        for (;;) {
-                _cleanup_(freep)
-                char *answer = NULL;
-                int r;
-
-                r = ask(d, "Secure? [yes/no] ", &answer);
-                if (r < 0 || !answer)
-                        return r;
-                *ret = answer[0] == 0 || strcasecmp(answer, "y") == 0 ||
-                       strcasecmp(answer, "yes") == 0 || strcasecmp(answer, "secure") == 0;
-                if (*ret || strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0 ||
-                        strcasecmp(answer, "plain") == 0)
-                        return 1;
-        }
-}
-
-/* The private number of the classic protocol, or NULL for a random one. 1, or 0 at the end of
- * input. */
-static int ask_number(struct dialogue *d, char **ret)
-{
-        for (;;) {
-                _cleanup_(freep)
-                char *number = NULL;
-                int r;
-
-                r = ask(d, "Your secret number (Enter: random): ", &number);
-                if (r < 0 || !number)
-                        return r;
-                if (strspn(number, "0123456789") != strlen(number))
-                        continue;
-                *ret = number[0] ? TAKE_PTR(number) : NULL;
-                return 1;
-        }
-}
-
 /* "Chat" without a name: the questions of the classic protocol. Who has an id is spoken to
  * encrypted whatever the answer, and needs no number. */
 static int chat_guided(struct dialogue *d)
@@ -423,13 +415,15 @@ static int chat_guided(struct dialogue *d)
         r = ask(d, "Name: ", &user);
         if (r < 0 || !user || !user[0])
                 return r;
+        if (user[0] == '+')
+                return (void)chat_with(d, user, &options), 0;
         r = look_up(d, user, &security, &id);
         if (r < 0)
                 return r;
         is_native = r > 0 && id[0];
-        r = ask_secure(d, &is_secure);
+        r = question_secure(d, &is_secure);
         if (r > 0 && !is_native && is_secure)
-                r = ask_number(d, &number);
+                r = question_number(d, &number);
         if (r <= 0)
                 return r;
         if (!is_native) {
@@ -512,6 +506,7 @@ static const struct feed_handler handler = {
         .message_state = on_message_state,
         .user = on_user,
         .warning = on_warning,
+        .invited = on_invited,
 };
 
 /* 0, or an exit status after a complaint. */
@@ -542,10 +537,7 @@ static void dialogue_done(struct dialogue *d)
         feed_free(d->feed);
         shell_free(d->shell);
         sd_event_unref(d->event);
-        for (size_t i = 0; i < WAITING_MAX; i++) {
-                free(d->waiting[i].id);
-                free(d->waiting[i].user);
-        }
+        waiting_done(&d->waiting);
         free(d->partner);
         free(d->partner_id);
         d->cli->dialogue = NULL;

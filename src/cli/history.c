@@ -3,6 +3,7 @@
 /* The command history */
 
 #include "bus/feed.h"
+#include "bus/names.h"
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/json.h"
@@ -72,6 +73,40 @@ static int print_all(struct cli *cli, const struct messages *ms)
         return EXIT_DONE;
 }
 
+/* From the oldest on, a page at a time, so that it may be of any length. */
+static int print_whole(struct cli *cli, struct bus_client *client, const char *user,
+        const char *grep, uint64_t *ret_last)
+{
+        uint64_t last = 0;
+
+        for (;;) {
+                _cleanup_(sd_bus_message_unrefp)
+                sd_bus_message *page = NULL;
+                struct bus_message m;
+                size_t n = 0;
+                int r;
+
+                r = bus_client_history_since(client, user, last, P2PCHAT_BUS_PAGE_ROWS_MAX, &page);
+                if (r < 0)
+                        return cli_call_failed(client);
+                for (; (r = bus_message_next(page, &m)) > 0; n++) {
+                        last = m.sequence;
+                        if (grep && !strcasestr(m.text, grep))
+                                continue;
+                        r = print_one(cli, &m);
+                        if (r != EXIT_DONE)
+                                return r;
+                }
+                if (r < 0)
+                        return cli_error_errno(r, "cannot read the history");
+                r = cli_flush(EXIT_DONE);
+                if (r != EXIT_DONE || n == 0) {
+                        *ret_last = last;
+                        return r;
+                }
+        }
+}
+
 static int on_deliver(const struct bus_message *m, void *userdata)
 {
         struct follower *f = userdata;
@@ -110,17 +145,33 @@ static int follow(struct cli *cli, const char *user, const char *grep, uint64_t 
         return cli_error_errno(r, "cannot follow the history");
 }
 
-int run_history(struct cli *cli, const struct arguments *a)
+static int print_newest(struct cli *cli, struct bus_client *client, const char *user,
+        const struct arguments *a, uint64_t *ret_last)
 {
         _cleanup_(messages_done)
         struct messages ms = { 0 };
+        int r;
+
+        r = messages_read(&ms, client, user, a->grep, a->lines);
+        if (r < 0)
+                return bus_client_outcome(client) != BUS_OK
+                               ? cli_call_failed(client)
+                               : cli_error_errno(r, "cannot read the history");
+        *ret_last = ms.n_rows > 0 ? ms.rows[ms.n_rows - 1].sequence : 0;
+        return cli_flush(print_all(cli, &ms));
+}
+
+int run_history(struct cli *cli, const struct arguments *a)
+{
         const char *user = a->n_words > 0 ? a->words[0] : "";
         struct bus_client *client;
-        uint64_t newest = 0;
+        uint64_t newest = 0, last = 0;
         int r;
 
         if (a->given & OPTION_FORGET)
                 return forget(cli, a);
+        if (a->given & OPTION_ALL && a->given & OPTION_LINES)
+                return cli_usage("history takes -n or --all, not both");
         if (a->given & OPTION_FOLLOW && cli->in_shell)
                 return cli_usage("--follow is for the command line; here messages are shown as "
                                  "they come");
@@ -131,15 +182,9 @@ int run_history(struct cli *cli, const struct arguments *a)
         /* Asked before the history is read: what comes in between is in the history. */
         if (a->given & OPTION_FOLLOW && bus_client_get_last_sequence(client, &newest) < 0)
                 return cli_call_failed(client);
-        r = messages_read(&ms, client, user, a->grep, a->lines);
-        if (r < 0)
-                return bus_client_outcome(client) != BUS_OK
-                               ? cli_call_failed(client)
-                               : cli_error_errno(r, "cannot read the history");
-        r = cli_flush(print_all(cli, &ms));
-        if (r != 0 || !(a->given & OPTION_FOLLOW))
+        r = a->given & OPTION_ALL ? print_whole(cli, client, user, a->grep, &last)
+                                  : print_newest(cli, client, user, a, &last);
+        if (r != EXIT_DONE || !(a->given & OPTION_FOLLOW))
                 return r;
-        if (ms.n_rows > 0)
-                newest = MAX(newest, ms.rows[ms.n_rows - 1].sequence);
-        return follow(cli, user, a->grep, newest);
+        return follow(cli, user, a->grep, MAX(newest, last));
 }

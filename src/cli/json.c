@@ -260,6 +260,37 @@ char *json_checked(uint64_t n_records, uint64_t n_bad, const char *first)
         return line(o, NULL);
 }
 
+char *json_group(const struct bus_group *g, const char *const *members, size_t n_members)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+        json_object *all = json_object_new_array();
+
+        if (!o || !all || add_string(o, "id", g->id) < 0 || add_string(o, "word", g->word) < 0 ||
+                add_string(o, "state", g->state) < 0 ||
+                json_object_object_add(o, "members", all) < 0) {
+                json_object_put(all);
+                return NULL;
+        }
+        for (size_t i = 0; i < n_members; i++) {
+                json_object *one = json_object_new_string(members[i]);
+
+                if (!one || json_object_array_add(all, one) < 0) {
+                        json_object_put(one);
+                        return NULL;
+                }
+        }
+        return line(o, NULL);
+}
+
+char *json_member(const char *word)
+{
+        _cleanup_(object_putp)
+        json_object *o = json_object_new_object();
+
+        return !o || add_string(o, "user", word) < 0 ? NULL : line(o, NULL);
+}
+
 char *json_network(const char *word)
 {
         _cleanup_(object_putp)

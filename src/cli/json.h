@@ -30,6 +30,8 @@ char *json_id(const char *id);
 char *json_name(const struct bus_name *n);
 char *json_pending(const struct bus_pending *p);
 char *json_checked(uint64_t n_records, uint64_t n_bad, const char *first);
+char *json_group(const struct bus_group *g, const char *const *members, size_t n_members);
+char *json_member(const char *word);
 char *json_network(const char *word);
 char *json_file(const struct bus_file *f);
 /* @reason, @path: or NULL. */

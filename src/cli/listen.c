@@ -20,6 +20,7 @@
 #include "bus/feed.h"
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/groups.h"
 #include "cli/json.h"
 #include "cli/message.h"
 #include "os/state.h"
@@ -202,6 +203,20 @@ static int on_warning(const char *kind, const char *user, const char *sentence, 
         return 0;
 }
 
+static int on_invited(const char *group, const char *id, const char *inviter, void *userdata)
+{
+        _cleanup_(freep)
+        char *word = format_escape(group, ESCAPE_LINE), *by = format_escape(inviter, ESCAPE_LINE);
+        _cleanup_(freep)
+        char *typed = group_argument(group, id);
+
+        fprintf(stderr,
+                "p2pchat: %s invites this machine to %s: \"p2pchat group accept %s\" or "
+                "\"p2pchat group leave %s\"\n",
+                by ? by : "?", word ? word : "?", typed ? typed : id, typed ? typed : id);
+        return 0;
+}
+
 static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
 {
         struct listener *l = userdata;
@@ -241,6 +256,7 @@ static int prepare(struct listener *l)
                 .service = on_service,
                 .restored = on_restored,
                 .warning = on_warning,
+                .invited = on_invited,
         };
         sigset_t set;
         int r;

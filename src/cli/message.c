@@ -6,6 +6,7 @@
 
 #include "bus/names.h"
 #include "cli/format.h"
+#include "cli/groups.h"
 #include "cli/user.h"
 
 /* Security, and what keeps a message from having arrived. */
@@ -23,6 +24,19 @@ static char *security_and_state(const struct bus_message *m)
         return format_escape(security, ESCAPE_LINE);
 }
 
+/* Who the other side is; in a group, the group and the author: "+team Ece". */
+static char *who_is_it(const struct bus_message *m)
+{
+        _cleanup_(freep)
+        char *both = NULL;
+
+        if (!message_is_of_group(m))
+                return format_escape(user_of_message(m), ESCAPE_LINE);
+        if (asprintf(&both, "%s %s", m->conversation, m->user) < 0)
+                both = NULL;
+        return both ? format_escape(both, ESCAPE_LINE) : NULL;
+}
+
 int message_add_row(struct columns *c, const struct bus_message *m)
 {
         char time[FORMAT_TIME_SIZE];
@@ -33,8 +47,7 @@ int message_add_row(struct columns *c, const struct bus_message *m)
         if (r >= 0)
                 r = columns_add(c, sent ? "SENT" : "RECEIVED", sent ? STYLE_NONE : STYLE_GREEN);
         if (r >= 0)
-                r = columns_add_owned(
-                        c, format_escape(user_of_message(m), ESCAPE_LINE), STYLE_BOLD);
+                r = columns_add_owned(c, who_is_it(m), STYLE_BOLD);
         if (r >= 0)
                 r = columns_add_owned(c, format_escape(m->address, ESCAPE_LINE), STYLE_FAINT);
         if (r >= 0)

@@ -44,6 +44,8 @@ static const struct dictionary_label labels[] = {
         { "users_online", "Users online", VALUE_PLAIN },
         { "users_known", "Users known", VALUE_PLAIN },
         { "messages_queued", "Messages queued", VALUE_PLAIN },
+        { "groups", "Groups", VALUE_PLAIN },
+        { "invitations", "Invitations", VALUE_PLAIN },
         { "last_sequence", "Last sequence", VALUE_PLAIN },
         { "links", "Connections", VALUE_PLAIN },
         { "sessions", "Encrypted sessions", VALUE_PLAIN },

@@ -72,12 +72,6 @@ static const char *page_word(struct page *p, const struct message_record *record
         return p->word;
 }
 
-static const char *page_id(struct page *p, const struct message_record *record)
-{
-        return record->author_id[0] ? record->author_id
-                                    : node_user_id(p->bus->manager->node, record->peer);
-}
-
 static int page_add(const struct message_record *record, void *userdata)
 {
         char id[ULID_STRING_SIZE], address[ENDPOINT_STRING_MAX];
@@ -96,7 +90,7 @@ static int page_add(const struct message_record *record, void *userdata)
         r = sd_bus_message_append(p->reply, "(" P2PCHAT_BUS_MESSAGE_ROW ")", record->sequence,
                 ulid_format(&record->id, id), direction_word(record->direction),
                 page_word(p, record), record->name, record->time_usec,
-                endpoint_format(&record->endpoint, address), page_id(p, record),
+                endpoint_format(&record->endpoint, address), bus_user_id(p->bus->manager, record),
                 message_state_word(record->state), security_word(record->security), text);
         if (r < 0)
                 return r;

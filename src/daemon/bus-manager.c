@@ -122,6 +122,11 @@ int bus_reply_storage_full(sd_bus_message *call)
 
 /* Libraries on the bus disagree about noncharacters, and a message that one of them refuses is lost
  * as a whole. */
+const char *bus_user_id(const struct manager *m, const struct message_record *record)
+{
+        return record->author_id[0] ? record->author_id : node_user_id(m->node, record->peer);
+}
+
 char *bus_text(const char *s, size_t size)
 {
         static const char replacement[] = "\xef\xbf\xbd";
@@ -247,6 +252,8 @@ static int get_features(sd_bus *bus, const char *path, const char *interface, co
                 r = sd_bus_message_append(reply, "s", "third");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "queue");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", "groups");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", "files");
         if (r >= 0 && config->ring)

@@ -8,6 +8,7 @@
  *     bus-user.c           handlers about users: translate, call the node, translate back
  *     bus-call.c           calls that are answered later: who waits, how many may, who has left
  *     bus-send.c           SendMessage: its options, and its answer
+ *     bus-groups.c         org.example.P2PChat.Groups
  *     bus-ring.c           org.example.P2PChat.Ring
  *     bus-ledger.c         org.example.P2PChat.Ledger
  *     bus-ledger-status.c  its GetStatus and properties
@@ -130,6 +131,7 @@ struct bus {
 
 extern const sd_bus_vtable bus_manager_vtable[];
 extern const sd_bus_vtable bus_identity_vtable[];
+extern const sd_bus_vtable bus_groups_vtable[];
 extern const sd_bus_vtable bus_ring_vtable[];
 extern const sd_bus_vtable bus_ledger_vtable[];
 extern const sd_bus_vtable bus_files_vtable[];
@@ -148,6 +150,8 @@ _printf_(3, 4) int bus_set_error(
 /* Refused when the disk is nearly full: 0, or StorageFull. */
 int bus_check_space(const struct manager *m, sd_bus_error *error);
 int bus_reply_storage_full(sd_bus_message *call);
+/* Whose a message is: the id of the other side, in a group of the author; or "". */
+const char *bus_user_id(const struct manager *m, const struct message_record *record);
 /* Text of others as D-Bus takes it; memory to be freed, NULL without any. */
 char *bus_text(const char *s, size_t size);
 

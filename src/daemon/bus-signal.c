@@ -75,10 +75,9 @@ static int build_message(struct bus *b, const struct message_record *record, sd_
                         node_word(m->node, record->peer, record->name, &record->endpoint, m->now,
                                 word),
                         record->name, text, record->time_usec, 3, "user-id", "s",
-                        record->author_id[0] ? record->author_id
-                                             : node_user_id(m->node, record->peer),
-                        "address", "s", endpoint_format(&record->endpoint, address), "security",
-                        "s", security_word(record->security));
+                        bus_user_id(m, record), "address", "s",
+                        endpoint_format(&record->endpoint, address), "security", "s",
+                        security_word(record->security));
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(signal);
@@ -124,6 +123,16 @@ void bus_signal_warning(struct bus *b, const struct change_warning *warning)
                 sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE,
                         "Warning", "sss", warning->kind, warning->user, warning->sentence),
                 "Warning");
+}
+
+void bus_signal_invited(struct bus *b, const struct change_invited *invited)
+{
+        if (!b || !bus_may_signal(b, 0))
+                return;
+        bus_report_signal(
+                sd_bus_emit_signal(b->connection, P2PCHAT_BUS_PATH, P2PCHAT_BUS_GROUPS_INTERFACE,
+                        "Invited", "sss", invited->word, invited->id, invited->by),
+                "Invited");
 }
 
 void bus_signal_certified(struct bus *b, const struct change_certified *certified)

@@ -192,6 +192,22 @@ static int append_warnings(sd_bus_message *reply, const struct manager *m)
         return r;
 }
 
+/* Those that we are in, and those that wait for an answer. */
+static int append_groups(sd_bus_message *reply, const struct manager *m)
+{
+        _cleanup_(freep)
+        struct group_view *groups = NULL;
+        size_t n, n_invited = 0;
+        int r;
+
+        r = node_list_groups(m->node, &groups, &n);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                n_invited += groups[i].is_invited;
+        if (r >= 0)
+                r = bus_append_count(reply, "groups", n - n_invited);
+        return r < 0 ? r : bus_append_count(reply, "invitations", n_invited);
+}
+
 static int append_status(sd_bus_message *reply, struct manager *m)
 {
         _cleanup_(freep)
@@ -218,6 +234,8 @@ static int append_status(sd_bus_message *reply, struct manager *m)
                 r = bus_append_count(reply, "users-known", n_users);
         if (r >= 0)
                 r = bus_append_count(reply, "messages-queued", node_messages_queued(m->node));
+        if (r >= 0)
+                r = append_groups(reply, m);
         if (r >= 0)
                 r = bus_append_count(reply, "links", node_links(m->node));
         if (r >= 0)

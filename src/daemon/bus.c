@@ -77,6 +77,7 @@ static int add_interfaces(struct bus *b, sd_bus *connection)
                 const sd_bus_vtable *vtable;
         } interfaces[] = {
                 { P2PCHAT_BUS_INTERFACE, bus_manager_vtable },
+                { P2PCHAT_BUS_GROUPS_INTERFACE, bus_groups_vtable },
                 { P2PCHAT_BUS_RING_INTERFACE, bus_ring_vtable },
                 { P2PCHAT_BUS_LEDGER_INTERFACE, bus_ledger_vtable },
                 { P2PCHAT_BUS_FILES_INTERFACE, bus_files_vtable },

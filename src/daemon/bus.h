@@ -37,6 +37,7 @@ void bus_signal_state(
 void bus_signal_presence(struct bus *b, const struct change_presence *presence);
 void bus_signal_warning(struct bus *b, const struct change_warning *warning);
 void bus_signal_username(struct bus *b);
+void bus_signal_invited(struct bus *b, const struct change_invited *invited);
 void bus_signal_certified(struct bus *b, const struct change_certified *certified);
 
 /* A file was copied into the spool and is offered, or takes long; or it is not offered. @call: of

@@ -34,6 +34,8 @@ struct history_log {
         char *path;
         enum store_keep keep;
         struct store *store;
+        history_log_word_fn word;
+        void *userdata;
         int fd;
         struct buffer lines; /* to be written at the end of this turn */
         uint64_t lines_last; /* sequence of the last of them */
@@ -90,14 +92,24 @@ static void format_time(usec_t usec, char ret[static 40])
         (void)snprintf(ret + n, 40 - n, ".%06uZ", (unsigned)(usec % USEC_PER_SEC));
 }
 
+/* A group has no address: its word stands there. */
+static int append_place(struct history_log *l, const struct message_record *m)
+{
+        char address[ENDPOINT_STRING_MAX], word[WORD_SIZE];
+        const char *place = endpoint_format(&m->endpoint, address);
+
+        if (m->author_id[0])
+                place = l->word ? l->word(m, word, l->userdata) : "+";
+        return append_escaped(&l->lines, place, strlen(place));
+}
+
 static int append_line(struct history_log *l, const struct message_record *m)
 {
-        char time[40], address[ENDPOINT_STRING_MAX];
         struct buffer *b = &l->lines;
+        char time[40];
         int r;
 
         format_time(m->time_usec, time);
-        endpoint_format(&m->endpoint, address);
         r = buffer_append_string(b, time);
         if (r == 0)
                 r = buffer_append_string(
@@ -107,7 +119,7 @@ static int append_line(struct history_log *l, const struct message_record *m)
         if (r == 0)
                 r = buffer_append_string(b, "\t");
         if (r == 0)
-                r = buffer_append_string(b, address);
+                r = append_place(l, m);
         if (r == 0)
                 r = buffer_append_string(b, "\t");
         if (r == 0)
@@ -377,6 +389,12 @@ int history_log_new(
         }
         *ret = TAKE_PTR(l);
         return 0;
+}
+
+void history_log_set_word(struct history_log *l, history_log_word_fn word, void *userdata)
+{
+        l->word = word;
+        l->userdata = userdata;
 }
 
 struct history_log *history_log_free(struct history_log *l)

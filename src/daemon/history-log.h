@@ -11,6 +11,7 @@
  *
  * A turn: history_log_add() for each stored message, then one history_log_flush().
  */
+#include "core/node/node.h"
 #include "store/store.h"
 
 struct history_log;
@@ -23,6 +24,11 @@ int history_log_new(
 /* Writes and syncs what is left, and tells the store. Call it before store_free(). */
 struct history_log *history_log_free(struct history_log *l);
 DEFINE_CLEANUP(struct history_log *, history_log_free)
+
+/* How the group of a message is called now; before this is known it is "+". */
+typedef const char *(*history_log_word_fn)(
+        const struct message_record *message, char buffer[static WORD_SIZE], void *userdata);
+void history_log_set_word(struct history_log *l, history_log_word_fn word, void *userdata);
 
 /* Of a STORE_EVENT_MESSAGE; the text is copied. */
 void history_log_add(struct history_log *l, const struct message_record *message);

@@ -357,6 +357,15 @@ static int choose_username(struct manager *m, char ret[static USERNAME_SIZE_MAX 
         return 0;
 }
 
+static const char *group_word(
+        const struct message_record *message, char buffer[static WORD_SIZE], void *userdata)
+{
+        struct manager *m = userdata;
+
+        return node_word(
+                m->node, message->peer, message->name, &message->endpoint, manager_now(m), buffer);
+}
+
 static int make_node(struct manager *m)
 {
         const struct config *c = &m->config;
@@ -395,7 +404,10 @@ static int make_node(struct manager *m)
                 .queue_size_max = c->queue_bytes_max,
         };
         r = node_new(&options, manager_now(m), &m->node);
-        return r < 0 ? r : restore(m);
+        if (r < 0)
+                return r;
+        history_log_set_word(m->memory.log, group_word, m);
+        return restore(m);
 }
 
 int manager_new(const struct settings *settings, struct manager **ret)

@@ -12,19 +12,24 @@
 #define DEBUG "7"
 
 void publish_journal_message(struct journal *j, enum store_keep keep,
-        const struct message_record *m, const char *user_id)
+        const struct message_record *m, const char *user_id, const char *group)
 {
         char address[ENDPOINT_STRING_MAX], id[ULID_STRING_SIZE], sentence[256];
         bool sent = m->direction == DIRECTION_SENT;
-        struct journal_field fields[11];
+        struct journal_field fields[12];
         size_t n = 0;
 
         if (!j || keep == STORE_KEEP_NONE)
                 return;
         endpoint_format(&m->endpoint, address);
         ulid_format(&m->id, id);
-        (void)snprintf(sentence, sizeof sentence,
-                sent ? "Message to %s (%s)" : "Message from %s (%s)", m->name, address);
+        if (group[0] && sent)
+                (void)snprintf(sentence, sizeof sentence, "Message to %s", group);
+        else if (group[0])
+                (void)snprintf(sentence, sizeof sentence, "Message from %s to %s", m->name, group);
+        else
+                (void)snprintf(sentence, sizeof sentence,
+                        sent ? "Message to %s (%s)" : "Message from %s (%s)", m->name, address);
 
         fields[n++] = JOURNAL_FIELD("MESSAGE_ID", JOURNAL_ID_MESSAGE);
         fields[n++] = JOURNAL_FIELD("PRIORITY", INFO);
@@ -35,6 +40,8 @@ void publish_journal_message(struct journal *j, enum store_keep keep,
         fields[n++] = JOURNAL_FIELD("P2PCHAT_ADDRESS", address);
         fields[n++] = JOURNAL_FIELD("P2PCHAT_MESSAGE_ID", id);
         fields[n++] = JOURNAL_FIELD("P2PCHAT_SECURITY", security_word(m->security));
+        if (group[0])
+                fields[n++] = JOURNAL_FIELD("P2PCHAT_GROUP", group);
         if (keep == STORE_KEEP_FULL)
                 fields[n++] = (struct journal_field){
                         .name = "P2PCHAT_MESSAGE", .value = m->text, .size = m->size
@@ -134,6 +141,24 @@ void publish_journal_session(
                 fields[n++] = JOURNAL_FIELD(counters[i].name, numbers[i]);
         }
         journal_send(j, fields, n);
+}
+
+void publish_journal_invited(struct journal *j, const struct change_invited *i)
+{
+        char sentence[256];
+
+        (void)snprintf(sentence, sizeof sentence, "%s invites this machine to the group %s", i->by,
+                i->word);
+        journal_send(j,
+                (const struct journal_field[]){
+                        JOURNAL_FIELD("MESSAGE_ID", JOURNAL_ID_INVITED),
+                        JOURNAL_FIELD("PRIORITY", INFO),
+                        JOURNAL_FIELD("MESSAGE", sentence),
+                        JOURNAL_FIELD("P2PCHAT_USER", i->by),
+                        JOURNAL_FIELD("P2PCHAT_GROUP", i->word),
+                        JOURNAL_FIELD("P2PCHAT_GROUP_ID", i->id),
+                },
+                6);
 }
 
 void publish_journal_certified(struct journal *j, const struct change_certified *c)

@@ -18,13 +18,15 @@
 #define JOURNAL_ID_SESSION "7b2ce5f8146d4a03928f1da4b7c06e99"
 #define JOURNAL_ID_CERTIFIED "2f8d6b13c95e4e70a1d4c7f30b6e58aa"
 #define JOURNAL_ID_FILE "d85e1c3a70b94b62a9f47e2d06c18fbb"
+#define JOURNAL_ID_INVITED "67b7bfe92638424c8186f55677c05396"
 #define JOURNAL_ID_STORE "a4b2d9e07c6141f5b8e3c0f61a2d7e55"
 
 struct journal;
 
-/* With STORE_KEEP_SEALED without the text, with STORE_KEEP_NONE not at all. @id: of the user. */
+/* With STORE_KEEP_SEALED without the text, with STORE_KEEP_NONE not at all. @id: of the user.
+ * @group: its word, or "". */
 void publish_journal_message(struct journal *j, enum store_keep keep,
-        const struct message_record *message, const char *id);
+        const struct message_record *message, const char *id, const char *group);
 void publish_journal_presence(struct journal *j, const struct change_presence *presence);
 /* Kinds "Limit", "KeyChanged", "Namesake" and "Clone" have ids of their own. */
 void publish_journal_warning(struct journal *j, const struct change_warning *warning);
@@ -34,6 +36,7 @@ void publish_session_sentence(
         const struct change_session *session, char ret[static PUBLISH_SESSION_SIZE]);
 void publish_journal_session(
         struct journal *j, const struct change_session *session, const char *sentence);
+void publish_journal_invited(struct journal *j, const struct change_invited *invited);
 /* A name is registered in the ledger, or its registration renewed. */
 void publish_journal_certified(struct journal *j, const struct change_certified *certified);
 /* A file is offered to us, or it is over. */

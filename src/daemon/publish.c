@@ -8,9 +8,14 @@
 
 static void publish_message(struct manager *m, const struct message_record *message)
 {
+        bool is_group = message->author_id[0];
+        const char *id = is_group ? message->author_id : node_user_id(m->node, message->peer);
+        char word[WORD_SIZE] = "";
+
+        if (is_group)
+                node_word(m->node, message->peer, message->name, &message->endpoint, m->now, word);
         history_log_add(m->memory.log, message);
-        publish_journal_message(m->journal, m->memory.keep, message,
-                message->author_id[0] ? message->author_id : node_user_id(m->node, message->peer));
+        publish_journal_message(m->journal, m->memory.keep, message, id, word);
         bus_signal_message(m->bus, message);
 }
 
@@ -63,6 +68,8 @@ void manager_publish(struct manager *m, const struct store_event *event)
                 bus_signal_certified(m->bus, &event->certified);
                 return;
         case STORE_EVENT_INVITED:
+                publish_journal_invited(m->journal, &event->invited);
+                bus_signal_invited(m->bus, &event->invited);
                 return;
         case STORE_EVENT_FILE:
                 files_publish(&m->files, &event->file);

@@ -193,6 +193,12 @@ def a_new_identity_must_be_trusted_again():
 def moving_house():
     ece, bob = met()
     bob.cli("send", "ece", "--wait", "30", "from the old house", check=True)
+    can, dan = start("127.61.1.3", "Can"), start("127.61.1.4", "Dan")
+    for one in (can, dan):
+        bob.wait_user(one.get("Username"))
+        one.wait_user("Bob")
+    bob.cli("block", "can", check=True)
+    bob.cli("mute", "dan", "8h30m", check=True)
     archive = os.path.join(tempdir(), "archive")
     bob.cli("identity", "export", archive, check=True)
     assert_equal(os.stat(archive).st_mode & 0o777, 0o600)
@@ -206,6 +212,13 @@ def moving_house():
     comes_back(new)
     assert_equal(new.get("Id"), ident)
     assert_equal([m["text"] for m in new.history()], ["from the old house", "hello"])
+    assert_equal({u["name"]: u["flags"] for u in new.users()},
+                 {"Ece": "contact", "Can": "blocked", "Dan": "muted"})
+    assert_equal(new.user("Can")["id"], can.get("Id"))
+    done = can.cli("send", ident, "am I welcome?")
+    assert_equal(done.returncode, 3, done.stderr)
+    dan.cli("send", ident, "--wait", "60", "hush", check=True)
+    assert_equal(new.wait_message("hush")["state"], "muted")
     ece.cli("send", "bob", "at the new house", "--wait", "60")
     new.wait_message("at the new house")
     assert_equal(ece.wait_message("at the new house", "sent")["security"], "encrypted")

@@ -293,6 +293,34 @@ def history_in_pages_searched_and_forgotten():
 
 
 @test
+def a_whole_conversation_is_exported():
+    """In order, through all pages, and in little memory whatever its length."""
+    ece, bob = ece_and_bob()
+    bob.stop()
+    filler = " and so on" * 200
+    texts = [f"number {i}{filler}" for i in range(5000)]
+    for i in range(0, len(texts), 100):  # so many calls of one caller a bus takes
+        calls = [AsyncCall(ece.connection, INTERFACE, "SendMessage", "ss", "bob", t)
+                 for t in texts[i:i + 100]]
+        wait_for(lambda: all(c.is_done for c in calls), 120, "the messages to be kept")
+        assert_equal([c.error for c in calls if c.error], [], "errors")
+    program = [os.path.join(build_directory(ece.sanitized), "src/cli/p2pchat"),
+               f"--bus={ece.bus.address}", "--json", "history", "bob", "--all"]
+    limit = [] if os.environ.get("P2PCHAT_BUILD_SAN") else ["prlimit", f"--data={4 << 20}"]
+    done = run([*limit, *program], check=True, timeout=120)
+    assert_true(len(done.stdout) > 10 << 20, "more than fits into that memory")
+    shown = objects(done)
+    assert_equal([m["text"] for m in shown], texts, "texts")
+    assert_equal([m["sequence"] for m in shown], sorted(m["sequence"] for m in shown), "sequences")
+    done = run([*limit, *program, "--grep", "NUMBER 1234 "], check=True)
+    assert_equal([m["text"] for m in objects(done)], [texts[1234]], "what was looked for")
+    lines = run([*limit, *[p for p in program if p != "--json"]], check=True).stdout.splitlines()
+    assert_equal(len(lines), 5000, "lines for people")
+    assert_in("number 0 and", lines[0])
+    assert_equal(ece.cli("history", "bob", "--all", "-n", "3").returncode, 2)
+
+
+@test
 def text_of_others_is_harmless():
     ece, bob = ece_and_bob()
     text = "see\u202eevil\u2066\u009b31m"

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -257,8 +258,8 @@ def username_by_configuration():
 @test
 def properties():
     ece = ece_alone()
-    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue", "files", "ring", "ledger"],
-                 "Features")
+    assert_equal(ece.get("Features"), ["sessions", "classic", "second", "queue", "groups", "files",
+                                        "ring", "ledger"], "Features")
     assert_equal((ece.get("LastSequence"), ece.get("UsersOnline"), ece.get("MessagesQueued")),
                  (0, 0, 0), "numbers")
     assert_true(ece.get("Version"), "Version")
@@ -298,6 +299,9 @@ def mute():
     signals.wait("MessageReceived", lambda a: a[4] == "loud")
     assert_equal([a[4] for a in signals.all("MessageReceived")], ["loud"], "signals")
     assert_equal(bob.wait_message("loud")["state"], "received", "state")
+    bob.call("Mute", "st", "ece", 3600)
+    bob.restart()
+    assert_equal(bob.user("Ece")["flags"], "muted", "flags after a restart")
     bob.call("Mute", "st", "ece", 1)
     wait_for(lambda: bob.user("Ece")["flags"] == "", 30, "the mute to be over")
 
@@ -315,6 +319,26 @@ def forget():
     bob.stop()
     with open(os.path.join(bob.state, "p2pchat.db"), "rb") as file:
         assert_not_in(b"to be forgotten", file.read(), "database")
+
+
+@test
+def what_is_old_is_erased():
+    """Sent and received alike; what waits has no age."""
+    ece, bob = two(config="[History]\nMaxAge=2min\n")
+    ece.call("SendMessage", "ss", "bob", "sent")
+    bob.wait_message("sent")
+    bob.call("SendMessage", "ss", "ece", "received")
+    ece.wait_message("received")
+    bob.kill()
+    ece.call("SendMessage", "ss", "bob", "waits")
+    wait_for(lambda: [m["state"] for m in ece.history()] == ["queued", "received", "delivered"], 30,
+             "the acknowledgement")
+    ece.stop()
+    with sqlite3.connect(os.path.join(ece.state, "p2pchat.db")) as database:
+        database.execute("UPDATE message SET done = done - 150000000")
+    database.close()
+    ece.start()
+    wait_for(lambda: [m["text"] for m in ece.history()] == ["waits"], 30, "the others to go")
 
 
 @test

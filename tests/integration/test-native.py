@@ -145,6 +145,76 @@ def before_it_was_ever_proven():
     assert_equal(ece.user("Bob")["flags"], "contact", "flags")
 
 
+# Blocked
+
+def sight(to, seed, features=0, address=CAN):
+    """What somebody with that key gets to see who dials: the pieces, and how it ends."""
+    if NativePeer is None:
+        skip("python3-dissononce is missing")
+    link = socket.create_connection((to, 6001), timeout=30, source_address=(address, 0))
+    defer(link.close)
+    peer = NativePeer(link, dialler=True, name="Can", seed=bytes([seed] * 32), features=features)
+    peer.shake_hands()
+    seen = []
+    try:
+        while True:
+            kind, body = peer.read_frame()
+            seen.append((kind, body.hex(), len(body)))
+    except EOFError as error:
+        seen.append(str(error))  # an end of file, not a reset, and after how many bytes
+    return seen
+
+
+@test
+def who_is_blocked_sees_what_one_too_many_sees():
+    """All that comes over the network after the handshake, to the last byte and the way it ends."""
+    ece = ece_alone(config=NO_RING + "[Link]\nMaxLinks=4\n")
+    blocked = native_peer(ECE, "Can", seed=bytes([1] * 32))
+    blocked.send_hello(1, 1)
+    ece.wait_user("Can")
+    ece.call("Block", "s", blocked.id)
+    as_blocked, as_prober = sight(ECE, 1), sight(ECE, 1, features=4)
+    held = [native_peer(ECE, f"Guest{i}", address="127.60.1.4") for i in range(3)]
+    wait_for(lambda: ece.call("GetStatus")[0]["sessions"] == 3, 30, "their sessions")
+    assert_equal(sight(ECE, 2, address="127.60.1.5"), as_blocked, "one too many")
+    assert_equal(sight(ECE, 3, 4, address="127.60.1.5"), as_prober, "one too many who only asks")
+    assert_equal(as_blocked[0][:2], (GOODBYE, "00"), "the only frame")
+    assert_equal(len(as_blocked), 2, "frames")
+    for peer in held:
+        peer.sock.close()
+
+
+@test
+def nothing_of_who_is_blocked_is_kept_or_shown():
+    ece, bob = contacts()
+    ece.call("Block", "s", "bob")
+    signals, before, row = ece.signals(), ece.history(), ece.user("Bob")
+    assert_equal((row["state"], row["flags"]), ("offline", "contact blocked"), "row")
+    assert_equal(ece.get("UsersOnline"), 0, "UsersOnline")
+    assert_equal(bob.call("SendMessage", "ss", "ece", "unheard")[1], "queued", "state")
+    bob.configure(name="Robert")
+    bob.restart()
+    bob.wait_user("Ece")
+    bob.call("SendMessage", "ss", "ece", "nor this")
+    # He is heard: who came after him is.
+    can = Daemon(Bus(), CAN, name="Can")
+    ece.wait_user("Can")
+    can.wait_user("Robert")
+    assert_equal(ece.history(), before, "history")
+    assert_equal(row_of(ece, bob.get("Id")), row, "row")
+    assert_equal([a for a in signals.all("UserChanged") if a[1] == row["id"]], [], "signals")
+    assert_equal(signals.all("MessageReceived"), [], "signals")
+    ece.restart()
+    assert_equal(row_of(ece, row["id"]), row, "row after a restart")
+    assert_not_in("unheard", [line[-1] for line in ece.history_log()], "the log")
+
+    signals = ece.signals()
+    ece.call("Unblock", "s", row["id"])
+    signals.wait("UserChanged", lambda a: a[1:] == (row["id"], "online"))
+    for text in ("unheard", "nor this"):
+        ece.wait_message(text)
+
+
 # Fingerprints, names
 
 @test

@@ -465,6 +465,10 @@ class Daemon:
         keys = ("id", "user", "name", "size", "done", "direction", "state")
         return [dict(zip(keys, row)) for row in self.file("List")[0]]
 
+    def group(self, member, signature="", *args):
+        """A member of the interface of groups; returns the list of its results."""
+        return bus_call(self.connection, NAME, PATH, INTERFACE + ".Groups", member, signature, *args)
+
     def new_identity(self):
         """Returns the new id; the daemon ends so as to be started again, and is."""
         id = bus_call(self.connection, NAME, PATH, INTERFACE + ".Identity", "New")[0]

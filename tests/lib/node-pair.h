@@ -51,7 +51,8 @@ struct end {
         bool is_told;   /* that it stands, or that it was refused */
         bool is_closed; /* by this side: nothing is told to it any more */
         struct bytes in;
-        bool is_ended; /* the other side will send no more */
+        bool is_ended;        /* the other side will send no more, */
+        enum close_how ended; /* and ended it so */
 };
 
 struct pipe {
@@ -548,6 +549,7 @@ static inline void machine_carry_out(struct machine *m, const struct effect *e)
                         break;
                 own->is_closed = e->close.how != CLOSE_FINISH;
                 other->is_ended = true;
+                other->ended = e->close.how;
                 break;
         case EFFECT_DATAGRAM:
                 net->is_busy = true;

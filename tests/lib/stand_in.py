@@ -26,6 +26,7 @@ from harness import defer, run, tempdir  # noqa: E402
 IDENTITY = INTERFACE + ".Identity"
 RING = INTERFACE + ".Ring"
 LEDGER = INTERFACE + ".Ledger"
+GROUPS = INTERFACE + ".Groups"
 
 # Methods: arguments and results. What is not in .results answers with an empty tuple.
 MEMBERS = {
@@ -33,9 +34,14 @@ MEMBERS = {
         "ListUsers": ([], ["a(sssstss)"]), "SendMessage": (["s", "s"], ["s", "s"]),
         "SendMessageFull": (["s", "s", "a{sv}"], ["s", "s"]),
         "GetHistory": (["s", "u"], ["a(tsssstsssss)"]),
+        "GetHistoryBefore": (["s", "t", "u"], ["a(tsssstsssss)"]),
         "GetHistorySince": (["s", "t", "u"], ["a(tsssstsssss)"]),
         "GetStatus": ([], ["a{sv}"]), "EndSession": (["s"], []), "Trust": (["s"], []),
         "Verify": (["s", "s"], []), "Alias": (["s", "s"], []), "GetFingerprint": (["s"], ["s"]),
+    },
+    GROUPS: {
+        "Create": (["s", "as"], ["s"]), "Invite": (["s", "s"], []), "Accept": (["s"], []),
+        "Remove": (["s", "s"], []), "Leave": (["s"], []), "List": ([], ["a(sssas)"]),
     },
     RING: {"Join": (["s"], []), "Leave": ([], []), "Find": (["s"], ["a(ssas)"]),
            "GetStatus": ([], ["a{sv}"])},
@@ -78,12 +84,13 @@ class StandIn:
         self.errors = {}  # member: (name of the error, sentence)
         self.users = []
         self.results = {"SendMessage": ("01J", "delivered"), "SendMessageFull": ("01J", "delivered"),
-                        "GetHistory": ([],), "GetHistorySince": ([],)}
+                        "GetHistory": ([],), "GetHistoryBefore": ([],), "GetHistorySince": ([],)}
         self.properties = {"Username": "Ece", "Id": "", "Fingerprint": "", "LastSequence": 0}
         self.written = b""  # what Export writes
         self.read = None    # what Import read
         self.ring = {}      # GetStatus of the ring
         self.ledger = {}    # and of the ledger, or a function that makes it
+        self.groups = []    # List of the groups
         self._context = GLib.MainContext()
         self._loop = GLib.MainLoop(self._context)
         self._ready = threading.Event()
@@ -121,6 +128,8 @@ class StandIn:
                     self.read = file.read()
         if interface == RING and member == "GetStatus":
             return (self.ring,)
+        if interface == GROUPS and member == "List":
+            return ([*self.groups],)
         if interface == LEDGER and member == "GetStatus":
             return (self.ledger() if callable(self.ledger) else self.ledger,)
         if interface == LEDGER and member == "List" and callable(self.results.get("List")):
@@ -139,13 +148,16 @@ class StandIn:
     def _on_get(self, connection, sender, path, interface, name):
         return GLib.Variant(PROPERTIES[name], self.properties[name])
 
-    def emit(self, member, signature, *arguments):
-        self.connection.emit_signal(None, PATH, INTERFACE, member,
+    def emit(self, member, signature, *arguments, interface=INTERFACE):
+        self.connection.emit_signal(None, PATH, interface, member,
                                     GLib.Variant(f"({signature})", arguments))
         self.connection.flush_sync(None)
 
     def warn(self, kind, user, sentence):
         self.emit("Warning", "sss", kind, user, sentence)
+
+    def invite(self, group, id, inviter):
+        self.emit("Invited", "sss", group, id, inviter, interface=GROUPS)
 
     def cli(self, *arguments, input=None, check=False):
         """Runs p2pchat; returns its CompletedProcess."""

@@ -114,6 +114,7 @@ TEST(what_a_blocked_user_sends_is_not_taken)
         ASSERT_OK(node_block(a->node, "Bob", false, machine_now(a), NULL));
         world_run_until(w, AT(14));
         expect(w, "[ 10000] a < refused: You have blocked Bob: \"p2pchat unblock Bob\" first.\n"
+                  "[ 10000] a = Bob is offline\n"
                   "[ 10000] b = queued for a, plain: hello\n"
                   "[ 10000] b > a dial\n"
                   "[ 10020] b > a {\"unencrypted_message\": \"hello\", \"username\": \"Bob\", "
@@ -126,6 +127,7 @@ TEST(what_a_blocked_user_sends_is_not_taken)
                   "\"use...\n"
                   "[ 10944] b > a finish\n"
                   "[ 10954] a > b drop\n"
+                  "[ 11000] a = Bob is online\n"
                   "[ 13448] b > a dial\n"
                   "[ 13468] b > a {\"unencrypted_message\": \"hello\", \"username\": \"Bob\", "
                   "\"use...\n"

@@ -8,6 +8,7 @@
 
 #include "cli/columns.h"
 #include "cli/format.h"
+#include "cli/groups.h"
 #include "cli/json.h"
 #include "cli/user.h"
 #include "cli/words.h"
@@ -453,6 +454,104 @@ TEST(a_line_of_too_many_words)
         line[2 * WORDS_MAX] = 0;
         ASSERT_EQ(words_split(line, &words), WORDS_MAX);
         free(words);
+}
+
+/*
+ * Words for groups
+ */
+#define TEAM_ID "1a2b3c4d000000000000000000000000"
+#define OTHER_ID "1a2b9f00000000000000000000000000"
+
+TEST(groups_are_found_by_their_words)
+{
+        struct group_row two[] = {
+                { .group = { .id = TEAM_ID, .word = "+team#1a2b3", .state = "member" } },
+                { .group = { .id = OTHER_ID, .word = "+Team#1a2b9", .state = "member" } },
+                { .group = { .id = "77", .word = "+club", .state = "member" } },
+        };
+        const struct groups gs = { .rows = two, .n_rows = ELEMENTSOF(two) };
+        static const struct {
+                const char *word;
+                size_t n;
+                int row;
+        } cases[] = {
+                { "+club", 1, 2 },
+                { "+CLUB", 1, 2 },
+                { "+club#77", 0, -1 }, /* fewer than four digits */
+                { "+clu", 0, -1 },
+                { "+clubs", 0, -1 },
+                { "club", 0, -1 },
+                { "+team", 2, -1 },
+                { "+team#1a2b", 2, -1 },
+                { "+team#1a2b3", 1, 0 },
+                { "+TEAM#1A2B9f", 1, 1 },
+                { "+team#1a2b3c4d0000000000000000000000000", 0, -1 }, /* longer than an id */
+                { "+team#", 0, -1 },
+                { TEAM_ID, 1, 0 },
+                { "+", 0, -1 },
+                { "", 0, -1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                size_t n = 99;
+                const struct group_row *row = group_find(&gs, cases[i].word, &n);
+
+                if (n != cases[i].n || row != (cases[i].row < 0 ? NULL : &two[cases[i].row]))
+                        TEST_FAIL("%s: %zu", cases[i].word, n);
+        }
+}
+
+TEST(a_group_is_the_same_by_whatever_word)
+{
+        ASSERT_TRUE(group_is_same(TEAM_ID, "+team", "+TEAM"));
+        ASSERT_TRUE(group_is_same(TEAM_ID, "+team", "+team#1a2b"));
+        ASSERT_TRUE(group_is_same(TEAM_ID, "+team#1a2b", "+team"));
+        ASSERT_TRUE(group_is_same(TEAM_ID, "+team#1a2b", "+team#1a2b3c"));
+        ASSERT_FALSE(group_is_same(TEAM_ID, "+team#1a2b9", "+team"));
+        ASSERT_FALSE(group_is_same(TEAM_ID, "+team", "+team#1a2b9"));
+        ASSERT_FALSE(group_is_same(TEAM_ID, "+team", "+teams"));
+        ASSERT_FALSE(group_is_same(TEAM_ID, "+team", "team"));
+        ASSERT_FALSE(group_is_same(TEAM_ID, "team", "team"));
+}
+
+TEST(what_is_typed_for_a_group)
+{
+        static const struct {
+                const char *typed, *word;
+        } words[] = {
+                { "team", "+team" },
+                { "+team", "+team" },
+                { TEAM_ID, TEAM_ID },
+                { "1a2b3c", "+1a2b3c" },
+                { "", "+" },
+        };
+        static const struct {
+                const char *word, *argument;
+        } arguments[] = {
+                { "+team", "+team" },
+                { "+team#1a2b", "+team#1a2b" },
+                { "+dünya", "+dünya" },
+                { "+two words", "'+two words'" },
+                { "+$(reboot)", "'+$(reboot)'" },
+                { "+`reboot`;", "'+`reboot`;'" },
+                { "+it's", TEAM_ID },
+                { "+a\\b", TEAM_ID },
+                { "+\033[31m", TEAM_ID },
+                { "+\xe2\x80\xae", TEAM_ID },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                _cleanup_(freep)
+                char *word = group_word(words[i].typed);
+
+                ASSERT_STREQ(word, words[i].word);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(arguments); i++) {
+                _cleanup_(freep)
+                char *argument = group_argument(arguments[i].word, TEAM_ID);
+
+                ASSERT_STREQ(argument, arguments[i].argument);
+        }
 }
 
 static char directory[] = "/tmp/p2pchat-test-cli-XXXXXX";

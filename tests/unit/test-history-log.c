@@ -99,6 +99,48 @@ TEST(lines)
         free_bed(&b);
 }
 
+static const char *team(
+        const struct message_record *message, char buffer[static WORD_SIZE], void *userdata)
+{
+        (void)snprintf(buffer, WORD_SIZE, "%s", (const char *)userdata);
+        return buffer;
+}
+
+/* Of a group, which has no address: as it is called. Also when the line is made of the store. */
+TEST(lines_of_a_group)
+{
+        static char word[] = "+my\tteam#1a2b";
+        struct bed b = make_bed("group", STORE_KEEP_FULL);
+        struct change c = fixture_message(1, 7, MESSAGE_RECEIVED, "all");
+        _cleanup_(freep)
+        char *text = NULL;
+
+        c.message.endpoint = (struct endpoint){ .family = ENDPOINT_NONE };
+        c.message.group.number = 1;
+        memset(c.message.group.lane.author.bytes, 1, sizeof c.message.group.lane.author.bytes);
+        c.message.group.lane.version = 1;
+        history_log_set_word(b.log, team, word);
+        fixture_apply(b.store, c);
+        ASSERT_FALSE(turn(&b));
+        history_log_free(b.log);
+
+        c.message.id.bytes[15] ^= 0xff;
+        c.message.group.number = 2;
+        c.message.text = "again";
+        c.message.size = strlen(c.message.text);
+        fixture_apply(b.store, c);
+        ASSERT_OK(store_commit(b.store));
+        ASSERT_OK(history_log_new(b.path, STORE_KEEP_FULL, b.store, &b.log));
+        history_log_set_word(b.log, team, word);
+        while (history_log_flush(b.log, b.now))
+                ;
+        text = contents(b.path);
+        ASSERT_STREQ(text,
+                "2026-01-01T00:00:00.000001Z\tRECEIVED\tZeynep\t+my\\tteam#1a2b\tlegacy\tall\n"
+                "2026-01-01T00:00:00.000001Z\tRECEIVED\tZeynep\t+my\\tteam#1a2b\tlegacy\tagain\n");
+        free_bed(&b);
+}
+
 TEST(mode_in_spite_of_umask)
 {
         mode_t mask = umask(0077);

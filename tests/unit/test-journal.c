@@ -339,7 +339,7 @@ TEST(messages_as_the_rules_say)
         size_t n;
 
         ASSERT_OK(journal_new(path, &j));
-        publish_journal_message(j, STORE_KEEP_FULL, &m, "k3f7q2mx");
+        publish_journal_message(j, STORE_KEEP_FULL, &m, "k3f7q2mx", "");
         n = take(fd, data, sizeof data);
         ASSERT_NOT_NULL(memmem(data, n, "MESSAGE_ID=" JOURNAL_ID_MESSAGE "\n", 44));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_DIRECTION=received\n", 27));
@@ -350,13 +350,43 @@ TEST(messages_as_the_rules_say)
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_MESSAGE\n\x07\0\0\0\0\0\0\0one\ntwo\n", 32));
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_MESSAGE_ID=0000", 23));
 
-        publish_journal_message(j, STORE_KEEP_SEALED, &m, "");
+        publish_journal_message(j, STORE_KEEP_SEALED, &m, "", "");
         n = take(fd, data, sizeof data);
         ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_USER=Ece\n", 17));
         ASSERT_NULL(memmem(data, n, "one", 3));
-        publish_journal_message(j, STORE_KEEP_NONE, &m, "");
+        publish_journal_message(j, STORE_KEEP_NONE, &m, "", "");
         ASSERT_EQ(take(fd, data, sizeof data), 0);
-        publish_journal_message(NULL, STORE_KEEP_FULL, &m, "");
+        publish_journal_message(NULL, STORE_KEEP_FULL, &m, "", "");
+        journal_free(j);
+        fd_close(fd);
+}
+
+TEST(what_belongs_to_a_group_says_so)
+{
+        struct message_record m = some_message();
+        struct journal *j = NULL;
+        int fd = listen_here();
+        char data[4096];
+        size_t n;
+
+        m.endpoint = (struct endpoint){ .family = ENDPOINT_NONE };
+        ASSERT_OK(journal_new(path, &j));
+        publish_journal_message(j, STORE_KEEP_FULL, &m, "k3f7q2mx", "+team");
+        n = take(fd, data, sizeof data);
+        ASSERT_NOT_NULL(memmem(data, n, "MESSAGE=Message from Ece to +team\n", 34));
+        ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_GROUP=+team\n", 20));
+        ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_ADDRESS=\n", 17));
+        m.direction = DIRECTION_SENT;
+        publish_journal_message(j, STORE_KEEP_SEALED, &m, "k3f7q2mx", "+team");
+        n = take(fd, data, sizeof data);
+        ASSERT_NOT_NULL(memmem(data, n, "MESSAGE=Message to +team\n", 25));
+        publish_journal_invited(
+                j, &(struct change_invited){ .id = "00ff", .word = "+team", .by = "Ece" });
+        n = take(fd, data, sizeof data);
+        ASSERT_NOT_NULL(memmem(data, n, "MESSAGE_ID=" JOURNAL_ID_INVITED "\n", 44));
+        ASSERT_NOT_NULL(
+                memmem(data, n, "MESSAGE=Ece invites this machine to the group +team\n", 52));
+        ASSERT_NOT_NULL(memmem(data, n, "P2PCHAT_GROUP_ID=00ff\n", 22));
         journal_free(j);
         fd_close(fd);
 }

@@ -415,6 +415,121 @@ static struct end *knock(struct machine *m, const char *text)
         return &p->ends[1];
 }
 
+/*
+ * Who is blocked sees what one sees for whom there is no room
+ */
+#define SEEN_MAX 8
+struct seen {
+        size_t sizes[SEEN_MAX]; /* of what came, each time that something came */
+        size_t n;
+        uint8_t goodbye;
+        bool is_proven, is_ended;
+        enum close_how ended;
+};
+
+/* A machine of its own, with the key of @seed, that dials @m and looks at what it gets. */
+static struct seen look(struct machine *m, unsigned seed, uint64_t features)
+{
+        const uint8_t bytes[IDENTITY_SEED_SIZE] = { (uint8_t)seed, 7 };
+        struct session_self self = { .username = "Eve", .port = 6001, .run = 1 };
+        struct pipe *p = net_dial(&net, -1, 0, &m->address);
+        struct identity identity;
+        struct x25519_key key;
+        struct seen seen = { .n = 0 };
+        struct session_effect e;
+        struct session *s;
+
+        ASSERT_OK(identity_init(&identity, bytes));
+        ASSERT_OK(x25519_key_init_random(&key, m->random));
+        self.identity = &identity;
+        self.static_key = &key;
+        self.random = m->random;
+        ASSERT_OK(session_new(&self, SESSION_DIALLER, NULL, net.now.mono_usec, &s));
+        session_declare(s, features);
+        for (;;) {
+                struct end *end = &p->ends[0];
+
+                while (session_next_effect(s, &e))
+                        switch (e.type) {
+                        case SESSION_SEND:
+                                bytes_append(&p->ends[1].in, e.send.data, e.send.size);
+                                break;
+                        case SESSION_PROVEN:
+                                seen.is_proven = true;
+                                break;
+                        case SESSION_ENDED:
+                                seen.goodbye = e.ended.how == SESSION_GOODBYE ? e.ended.goodbye
+                                                                              : UINT8_MAX;
+                                break;
+                        case SESSION_MESSAGE:
+                        case SESSION_RENEW:
+                                break;
+                        }
+                net_run(&net);
+                if (end->in.size == 0) {
+                        seen.is_ended = end->is_ended;
+                        seen.ended = end->ended;
+                        break;
+                }
+                ASSERT_LT(seen.n, SEEN_MAX);
+                seen.sizes[seen.n++] = end->in.size;
+                ASSERT_OK(session_receive(s, end->in.data, end->in.size, net.now.mono_usec));
+                end->in.size = 0;
+        }
+        session_free(s);
+        x25519_key_done(&key);
+        identity_done(&identity);
+        return seen;
+}
+
+static void assert_same_sight(const struct seen *a, const struct seen *b)
+{
+        ASSERT_EQ(a->n, b->n);
+        for (size_t i = 0; i < a->n; i++)
+                ASSERT_EQ(a->sizes[i], b->sizes[i]);
+        ASSERT_EQ(a->is_proven, b->is_proven);
+        ASSERT_EQ(a->is_ended, b->is_ended);
+        ASSERT_EQ(a->goodbye, b->goodbye);
+        ASSERT_EQ(a->ended, b->ended);
+}
+
+/* As a user, as one of the ring, and as one who only asks whether he gets through. */
+TEST(who_is_blocked_sees_what_one_too_many_sees)
+{
+        static const uint64_t features[] = { 0, FEATURE_FOR_RING, FEATURE_PROBE };
+        struct machine *ece, *bob;
+
+        for (int has_ring = 0; has_ring < 2; has_ring++)
+                for (size_t i = 0; i < ELEMENTSOF(features); i++) {
+                        struct seen blocked, welcome, too_many;
+
+                        net_init(&net);
+                        net.has_ring = has_ring;
+                        ece = net_add(&net, 0, "Ece", 1, true);
+                        bob = net_add(&net, 1, "Bob", 2, true);
+                        net_run(&net);
+                        ASSERT_OK(machine_send(bob, "Ece", "one"));
+                        net_run(&net);
+                        ASSERT_OK(node_block(ece->node, "Bob", true, net.now, NULL));
+                        machine_stop(bob);
+                        net_run(&net);
+
+                        welcome = look(ece, 3, features[i]);
+                        blocked = look(ece, 2, features[i]);
+                        net_pass(&net, 2 * USEC_PER_SEC); /* for handshakes are limited */
+                        ece->node->options.links_max = 4; /* of which one is not for strangers */
+                        for (unsigned seed = 4; seed < 7; seed++)
+                                (void)look(ece, seed, 0);
+                        too_many = look(ece, 7, features[i]);
+                        ASSERT_TRUE(blocked.is_proven);
+                        ASSERT_TRUE(blocked.is_ended);
+                        ASSERT_EQ(blocked.goodbye, GOODBYE_OTHER);
+                        assert_same_sight(&blocked, &too_many);
+                        ASSERT_TRUE(!welcome.is_ended || welcome.goodbye != blocked.goodbye);
+                        net_done(&net);
+                }
+}
+
 TEST(handshakes_are_limited)
 {
         struct machine *ece, *bob;

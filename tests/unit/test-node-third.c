@@ -489,7 +489,7 @@ TEST(blocked_ones_are_turned_away)
         call(&w, 2, 9, LONG_ID ":9200");
         w.trace[0] = 0;
         DO(&w, node_block(w.f.node, NAME, true, w.f.now, NULL));
-        EXPECT(&w, "close 2\n");
+        EXPECT(&w, NAME " is offline\nclose 2\n");
         call(&w, 4, 9, LONG_ID ":9200");
         EXPECT(&w, "close 4\n");
         /* Others of this address are looked at; our id is not told before theirs is known. */

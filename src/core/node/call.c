@@ -390,6 +390,7 @@ int node_block(
                 return r;
 
         peer->record.blocked = block;
+        n->peers.has_blocked |= block;
         peer_touch(&n->peers, peer);
         r = node_groups_blocked(n, peer, now);
         if (r < 0)

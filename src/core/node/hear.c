@@ -218,7 +218,8 @@ int node_hear(struct node *n, struct peer *peer, struct now now)
 {
         enum presence before = peer->neighbour.presence;
 
-        peer->record.heard_usec = now.real_usec;
+        if (!peer->record.blocked)
+                peer->record.heard_usec = now.real_usec;
         discovery_hear(&n->discovery, &peer->neighbour, now.mono_usec);
         if (before == PRESENCE_ONLINE)
                 return 0;
@@ -329,7 +330,7 @@ static int hear_native(struct node *n, const struct endpoint *from, const struct
         if (peer->neighbour.presence != PRESENCE_ONLINE || !peer->is_near)
                 node_greet(n, peer, now);
         peer->is_near = true;
-        if (!peer->record.is_proven) {
+        if (!peer->record.is_proven && !peer->record.blocked) {
                 r = take_hint(n, peer, a, &at, now);
                 if (r < 0)
                         return r;
@@ -410,7 +411,7 @@ static int hear_classic(struct node *n, enum dialect dialect, const struct endpo
         *ret = peer;
         node_end_succession(n, peer);
         was_classic = peer->record.heard_classic;
-        if (take_announce(&peer->record, dialect, a))
+        if (!peer->record.blocked && take_announce(&peer->record, dialect, a))
                 peer_touch(&n->peers, peer);
         r = heard(n, peer, now);
         /* What waits may want more than the second dialect can do. */
@@ -512,7 +513,7 @@ int node_age(struct node *n, struct now now)
                 struct peer *peer = container_of(b, struct peer, neighbour);
 
                 /* A session was the last that was heard of it. */
-                if (b->is_native)
+                if (b->is_native && !peer->record.blocked)
                         peer->record.heard_usec = MAX(peer->record.heard_usec,
                                 usec_sub(now.real_usec, now.mono_usec - b->heard_usec));
                 peer_presence_changed(&n->peers, peer);

@@ -187,7 +187,7 @@ int node_restore_peer(struct node *n, const struct peer_record *record, struct n
                 r = restore_twin(n, record, heard_usec, now, &peer);
         if (r < 0)
                 return r;
-        peer->presence_told = peer->neighbour.presence;
+        peer->presence_told = peer_presence(peer);
         return 0;
 }
 
@@ -287,9 +287,9 @@ static int tell_presence(struct node *n, struct peer *peer, struct now now)
 {
         char word[WORD_SIZE];
 
-        peer->presence_told = peer->neighbour.presence;
+        peer->presence_told = peer_presence(peer);
         /* Of who became another nobody asks whether he is here. */
-        if (peer->record.blocked || peers_successor(&n->peers, peer))
+        if (peers_successor(&n->peers, peer))
                 return 0;
         node_word(n, peer->record.number, NULL, NULL, now, word);
         return agenda_add_change(&n->agenda,
@@ -298,7 +298,7 @@ static int tell_presence(struct node *n, struct peer *peer, struct now now)
                         .presence = {
                                 .number = peer->record.number,
                                 .user = word,
-                                .presence = peer->neighbour.presence,
+                                .presence = peer->presence_told,
                                 .heard_usec = peer->record.heard_usec,
                         },
                 });
@@ -329,8 +329,8 @@ int node_end_turn(struct node *n, struct now now)
                         if (r < 0)
                                 return r;
                 }
-                if (peer->presence_told != peer->neighbour.presence) {
-                        if (peer->neighbour.presence == PRESENCE_ONLINE)
+                if (peer->presence_told != peer_presence(peer)) {
+                        if (peer_presence(peer) == PRESENCE_ONLINE)
                                 node_gather_heard(n, peer, now);
                         r = tell_presence(n, peer, now);
                         if (r < 0)
@@ -371,7 +371,7 @@ const char *node_username(const struct node *n)
 
 size_t node_users_online(const struct node *n)
 {
-        return n->discovery.n_online;
+        return n->discovery.n_online - peers_blocked_online(&n->peers);
 }
 
 size_t node_messages_queued(const struct node *n)

@@ -163,6 +163,7 @@ int peers_add(struct peers *p, const struct peer_record *record, usec_t heard_us
                 return r;
         }
         p->number_last = MAX(p->number_last, peer->record.number);
+        p->has_blocked |= record->blocked;
         peer->neighbour.is_native = record->is_proven;
         if (peer_is_native(peer))
                 peer->whereabouts[0] = record->endpoint;
@@ -481,6 +482,23 @@ void peer_presence_changed(struct peers *p, struct peer *peer)
 {
         list_remove(&peer->changed);
         list_append(&p->changed, &peer->changed);
+}
+
+enum presence peer_presence(const struct peer *peer)
+{
+        return peer->record.blocked ? PRESENCE_OFFLINE : peer->neighbour.presence;
+}
+
+size_t peers_blocked_online(const struct peers *p)
+{
+        size_t count = 0;
+
+        for (int k = 0; k < N_NEIGHBOUR_KINDS && p->has_blocked; k++)
+                list_for_each (i, &p->discovery->by_age[PRESENCE_ONLINE][k])
+                        count += container_of(
+                                container_of(i, struct neighbour, aged), struct peer, neighbour)
+                                         ->record.blocked;
+        return count;
 }
 
 void peer_touch(struct peers *p, struct peer *peer)

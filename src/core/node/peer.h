@@ -60,6 +60,7 @@ struct peers {
         struct discovery *discovery;
         uint64_t number_last;
         size_t n_max;
+        bool has_blocked; /* or had, in this run */
 };
 
 int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struct random *random);
@@ -118,6 +119,9 @@ bool peers_is_namesake(const struct peers *p, const struct peer *peer);
 /* Its record changed and must be stored; or only its presence, to be told. */
 void peer_touch(struct peers *p, struct peer *peer);
 void peer_presence_changed(struct peers *p, struct peer *peer);
+/* What is shown of its presence: of who is blocked, nothing. */
+enum presence peer_presence(const struct peer *peer);
+size_t peers_blocked_online(const struct peers *p);
 /* To be called whenever something was put into or taken out of its outbox, or its transfers need
  * something else. */
 void peer_queue_changed(struct peers *p, struct peer *peer);

@@ -223,11 +223,15 @@ static bool is_for_ring(const struct link *link, const struct introduction *who)
                        who->features & FEATURE_FOR_RING);
 }
 
-static int take_probe(struct node *n, struct link *link, struct now now)
+/* Who only asks whether we can be reached takes a place, too: else one who is blocked would learn
+ * it by asking. */
+static int take_probe(struct node *n, struct link *link, const struct peer *peer, struct now now)
 {
         int r = link->purpose == LINK_FOR_PROBE ? node_reach_probed(n, link, true, now) : 0;
 
         link->purpose = LINK_FOR_USER; /* it has been told */
+        if (r == 0 && node_native_is_one_too_many(n, link, peer))
+                return turn_away(n, link, "no-room", now);
         return r < 0 ? r : node_native_close(n, link, "probed", GOODBYE_ENDED, now);
 }
 
@@ -245,7 +249,7 @@ int node_native_proven(
         if (peer && peer->record.blocked)
                 return turn_away(n, link, "blocked", now);
         if (is_probe(link, who))
-                return take_probe(n, link, now);
+                return take_probe(n, link, peer, now);
         r = link->visit ? node_ring_visited(n, link, who, now) : 0;
         if (r < 0)
                 return r;

@@ -34,7 +34,7 @@ static void fill_in(const struct node *n, const struct peer *peer, struct now no
         memcpy(u->name, peer_name(peer), strlen(peer_name(peer)) + 1);
         memcpy(u->id, peer->record.id, sizeof u->id);
         u->endpoint = peer_endpoint(peer);
-        u->presence = peer->neighbour.presence;
+        u->presence = peer_presence(peer);
         u->heard_usec = peer->neighbour.is_held ? now.real_usec : peer->record.heard_usec;
         u->security = peer_security(peer);
         u->contact = peer_is_contact(peer);
