@@ -453,6 +453,30 @@ TEST(nobody_is_called_only_to_decide)
         net_done(&net);
 }
 
+/* A program that knows no files, say, and so confirms no end. */
+TEST(nobody_is_called_only_to_confirm)
+{
+        struct machine *ece, *bob;
+        struct transfer_peer key;
+        size_t n_dials;
+
+        meet(&ece, &bob);
+        memcpy(key.bytes, ece->identity.public_key, sizeof key.bytes);
+        ASSERT_OK(transfer_gone(bob->node->files.engine, &key, &net.now));
+        offer(ece, 1, "Bob");
+        ASSERT_OK(node_file_cancel(ece->node, only_file(ece).id, net.now, NULL));
+        net_pass(&net, 4 * USEC_PER_MINUTE);
+        ASSERT_EQ(node_sessions(ece->node), 0);
+        ASSERT_EQ(ece->files.n_rows, 1);
+        n_dials = ece->n_dials;
+        net_pass(&net, 20 * USEC_PER_MINUTE);
+        ASSERT_EQ(ece->n_dials, n_dials);
+        net_pass(&net, 20 * USEC_PER_MINUTE);
+        ASSERT_EQ(ece->n_dials, n_dials + 1);
+        assert_nothing_left(ece);
+        net_done(&net);
+}
+
 TEST(who_went_without_a_word_is_called_again)
 {
         struct machine *ece, *bob;
