@@ -79,7 +79,7 @@ void machine_group_event(struct machine *m, const struct event *e)
         check(m, r == -ENOENT ? give(NULL, &wish) : r, "store_load_group_message()");
 }
 
-void machine_accept_all(struct machine *m)
+void machine_accept_invitations(struct machine *m)
 {
         struct group_view *views;
         size_t n;

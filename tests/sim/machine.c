@@ -187,6 +187,7 @@ static void restore(struct machine *m)
         check(m, store_load_marks(m->store, restore_mark, m), "store_load_marks()");
         check(m, store_load_refused(m->store, restore_refused, m), "store_load_refused()");
         machine_restore_groups(m);
+        machine_restore_files(m);
         machine_restore_ledger(m);
         check(m, store_load_queued(m->store, restore_queued, m), "store_load_queued()");
 }
@@ -266,6 +267,7 @@ void machine_done(struct machine *m)
         for (unsigned i = 0; i < m->n_backups; i++)
                 fault_copy_free(m->backups[i].copy);
         identity_done(&m->identity);
+        machine_drop_spools(m);
         drop_held(m);
 }
 
@@ -335,6 +337,9 @@ void machine_put_back(struct machine *m, const struct backup *backup)
         else
                 trace_line(m->world, "%c gets an empty disk", m->letter);
         m->was_put_back = true;
+        /* Of the spool there may be no copy. */
+        if (!backup || world_chance(m->world, 500))
+                machine_drop_spools(m);
         m->world->n_put_back++;
         oracle_put_back(m);
 }
@@ -421,6 +426,9 @@ static void carry_out(struct machine *m, const struct effect *effect)
                                           .type = EVENT_LOADED,
                                           .machine = m,
                                           .id = effect->load.id });
+        else if (effect->type == EFFECT_ASK_ROOM ||
+                 (effect->type >= EFFECT_SPOOL_WRITE && effect->type <= EFFECT_SPOOL_DISCARD))
+                machine_ask_spool(m, effect);
         else if (effect->type == EFFECT_LOAD_CHAIN || effect->type == EFFECT_LOAD_BLOCK)
                 machine_load_for_ledger(m, effect);
         else if (effect->type == EFFECT_LOAD_GROUP_MESSAGE)
@@ -531,6 +539,7 @@ static void put_off(struct machine *m, struct event *e)
         e->data = NULL;
         later.time_usec = m->resume_usec;
         world_schedule(m->world, &later);
+        e->data = NULL;
 }
 
 void machine_event(struct machine *m, struct event *e)
@@ -550,6 +559,9 @@ void machine_event(struct machine *m, struct event *e)
                 machine_ledger_event(m, e);
         } else if (e->type == EVENT_WANTED) {
                 machine_group_event(m, e);
+        } else if (e->type == EVENT_SPOOL || e->type == EVENT_ANSWER || e->type == EVENT_ROOM ||
+                   e->type == EVENT_TAKE) {
+                machine_files_event(m, e);
         } else if (e->type == EVENT_RESUME && e->time_usec == m->resume_usec) {
                 go_on(m);
         } else if (e->type == EVENT_DEADLINE && e->time_usec == m->deadline_usec) {

@@ -30,6 +30,7 @@ struct oracle *oracle_free(struct oracle *o)
         }
         group_oracle_done(o);
         free(o->said);
+        free(o->files);
         table_done(&o->by_id);
         table_done(&o->by_text);
         free(o);
@@ -326,7 +327,9 @@ void oracle_event(struct machine *m, const struct store_event *event)
         case STORE_EVENT_USERNAME:
         case STORE_EVENT_CERTIFIED:
         case STORE_EVENT_INVITED:
+                return;
         case STORE_EVENT_FILE:
+                oracle_file(m, &event->file);
                 return;
         case STORE_EVENT_KNOWN:
                 known(m, event->known.peer);
@@ -456,6 +459,7 @@ void oracle_stopped(struct machine *m)
         struct oracle *o = m->world->oracle;
 
         o->n_calls[m->index] = 0;
+        oracle_files_stopped(m);
         if (m->is_off)
                 o->stands_until_usec[m->index] =
                         MAX(o->stands_until_usec[m->index], m->world->now_usec);
@@ -478,6 +482,7 @@ void oracle_turn_ended(struct machine *m)
         struct oracle *o = w->oracle;
 
         take_forgotten(m, true);
+        oracle_files_committed(m);
         if (o->n_queued[m->index] + group_n_queued(m) != node_messages_queued(m->node))
                 world_fail(w, "%c has %zu messages queued, not %zu", m->letter,
                         node_messages_queued(m->node), o->n_queued[m->index]);

@@ -33,7 +33,7 @@ struct run {
         unsigned faults;
         unsigned n_nodes;
         bool is_classic; /* nobody has an identity */
-        bool has_ring, has_ledger, has_groups;
+        bool has_ring, has_ledger, has_groups, has_files;
         unsigned n_groups; /* that were made */
         usec_t end_usec;
         unsigned host_last;
@@ -54,6 +54,7 @@ static inline struct machine *any(struct run *r)
 
 /* users.c */
 void tick_user(struct world *w, void *userdata);
+void tick_file(struct world *w, void *userdata);
 void rename_one(struct machine *m, const char *name);
 void unblock_all(struct machine *m);
 

@@ -64,7 +64,7 @@ void meet_in_group(struct run *r, struct machine *m, struct machine *other)
 
         if (m->is_classic || other->is_classic)
                 return;
-        machine_accept_all(m);
+        machine_accept_invitations(m);
         if (r->n_groups < GROUPS_MAX && below(r, 6) == 0)
                 create(r, m, other);
         check(m, node_list_groups(m->node, &views, &n), "node_list_groups()");
