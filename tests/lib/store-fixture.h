@@ -164,6 +164,24 @@ static inline struct change fixture_refused(
                 .refused = { peer, stream, number, reason } };
 }
 
+/* File @n, coming from somebody; @n is all over it. */
+static inline struct change fixture_transfer(uint8_t n)
+{
+        struct change c = { .type = CHANGE_TRANSFER,
+                .transfer = { .transfer = { .id = { { n } },
+                                      .state = TRANSFER_ACCEPTED,
+                                      .user = n,
+                                      .size = 1000 + n,
+                                      .done = n,
+                                      .until_usec = FIXTURE_TIME + n,
+                                      .name = "a file" },
+                        .spool_id = { { n } } } };
+
+        memset(c.transfer.transfer.peer.bytes, n, sizeof c.transfer.transfer.peer.bytes);
+        memset(c.transfer.transfer.hash, n, sizeof c.transfer.transfer.hash);
+        return c;
+}
+
 static inline void fixture_apply(struct store *s, struct change c)
 {
         ASSERT_OK(store_apply(s, &c));

@@ -19,6 +19,7 @@
 #define GIVEN 200
 #define N_BLOCKS 20
 #define BLOCK_SIZE 2000
+#define N_TRANSFERS 30
 
 static uint8_t *good;
 static size_t good_size;
@@ -85,6 +86,8 @@ static void make_good(void)
         fixture_apply(s, fixture_message(++n, 1, MESSAGE_QUEUED, long_text));
         fill_streams(s);
         fill_chain(s);
+        for (uint8_t i = 1; i <= N_TRANSFERS; i++)
+                fixture_apply(s, fixture_transfer(i));
         ASSERT_OK(store_commit(s));
         store_free(s);
         ASSERT_OK(file_read(path, 64 << 20, &good, &good_size));
@@ -99,6 +102,7 @@ static void write_file(const char *path, const uint8_t *data, size_t size)
 
 struct seen {
         size_t n_peers, n_blocked, n_queued, n_numbered, n_streams, n_marks, n_refused, n_blocks;
+        size_t n_transfers;
 };
 
 static int see_peer(const struct peer_record *p, void *userdata)
@@ -163,6 +167,21 @@ static int see_block(const struct block_record *b, void *userdata)
         return 0;
 }
 
+static int see_transfer(const struct file_record *file, void *userdata)
+{
+        const struct transfer_record *t = &file->transfer;
+        uint8_t n = t->id.bytes[0];
+        const struct change c = fixture_transfer(n);
+
+        ASSERT_GE(n, 1);
+        ASSERT_LE(n, N_TRANSFERS);
+        ASSERT_MEMEQ(t->hash, c.transfer.transfer.hash, HASH_SIZE);
+        ASSERT_EQ(t->done, n);
+        ASSERT_STREQ(t->name, "a file");
+        ((struct seen *)userdata)->n_transfers++;
+        return 0;
+}
+
 static int see_chain(struct store *s, struct seen *seen)
 {
         static const uint8_t network[HASH_SIZE] = "a network";
@@ -195,6 +214,8 @@ static int see_all(struct store *s, struct seen *ret)
                 r = store_load_refused(s, see_refused, ret);
         if (r == 0)
                 r = store_load_queued(s, see_queued, ret);
+        if (r == 0)
+                r = store_load_transfers(s, see_transfer, ret);
         if (r == 0)
                 r = see_chain(s, ret);
         return r;
@@ -365,6 +386,7 @@ TEST(salvage_of_the_undamaged_keeps_all)
         ASSERT_EQ(seen.n_marks, N_PEERS * N_MARKS);
         ASSERT_EQ(seen.n_refused, N_PEERS * N_REFUSED);
         ASSERT_EQ(seen.n_blocks, N_BLOCKS);
+        ASSERT_EQ(seen.n_transfers, N_TRANSFERS);
         ASSERT_EQ(store_last_sequence(s), N_RECEIVED + N_QUEUED);
         ASSERT_EQ(fixture_count(s), N_QUEUED); /* the history is in the file set aside */
         ASSERT_OK(store_load_text(s, &long_id, &(usec_t){ 0 }, &text, &size));
@@ -648,7 +670,7 @@ TEST(newer_version_is_refused)
 
         make_good();
         memcpy(newer, good, good_size);
-        newer[63] = 4; /* user_version */
+        newer[63] = 200; /* user_version */
         write_file(path, newer, good_size);
         ASSERT_EQ(store_open(&options, &s), STORE_NEWER);
 }

@@ -12,7 +12,7 @@
 #include "lib/store-fixture.h"
 
 #define TURNS 3
-#define N_LEDGER 7 /* changes of the ledger, the last of the first turn */
+#define N_FIRST 10 /* changes of the ledger and of files, the last of the first turn */
 
 /* SQLite's own, in front of those that it came with. */
 static sqlite3_mem_methods original;
@@ -85,6 +85,23 @@ static int load_ledger(struct store *s)
                 r = store_load_ledger(s, &ledger);
         if (r == 0)
                 ASSERT_EQ(n, 3); /* none is unreadable for want of memory */
+        return r;
+}
+
+static int see_transfer(const struct file_record *file, void *userdata)
+{
+        ASSERT_EQ(file->transfer.id.bytes[0], 2);
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int load_transfers(struct store *s)
+{
+        size_t n = 0;
+        int r = store_load_transfers(s, see_transfer, &n);
+
+        if (r == 0)
+                ASSERT_EQ(n, 1);
         return r;
 }
 
@@ -162,8 +179,11 @@ static int run_scenario(struct store **s, int *ret_turns)
                         fixture_block(2, block, sizeof block),
                         { .type = CHANGE_LEDGER, .ledger = { .n_waiting = 1 } },
                         { .type = CHANGE_CERTIFIED, .certified = { .name = "Ece" } },
+                        fixture_transfer(1),
+                        fixture_transfer(2),
+                        { .type = CHANGE_TRANSFER_GONE, .transfer_id = { { 1 } } },
                 };
-                size_t n_changes = ELEMENTSOF(changes) - (t == 1 ? 0 : N_LEDGER), n = 0, size;
+                size_t n_changes = ELEMENTSOF(changes) - (t == 1 ? 0 : N_FIRST), n = 0, size;
                 char *text = NULL;
 
                 changes[3].state.endpoint = endpoint_ipv4(10, 0, 0, 1, 1);
@@ -186,6 +206,8 @@ static int run_scenario(struct store **s, int *ret_turns)
                                 r = load_streams(*s, t);
                                 if (r == 0)
                                         r = load_ledger(*s);
+                                if (r == 0)
+                                        r = load_transfers(*s);
                         }
                 }
         }

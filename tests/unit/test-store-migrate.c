@@ -2,8 +2,8 @@
 /*
  * A database of an older version is taken over as a whole, or not at all
  *
- * What versions 1 and 2 were is written down here once more, tables and the record of version 1,
- * and stays as it is whatever becomes of the store. Records of version 2 are those of today.
+ * What versions 1 to 3 were is written down here once more, tables and the record of version 1, and
+ * stays as it is whatever becomes of the store. Records of version 2 are those of today.
  */
 #include "base/cursor.h"
 #include "lib/fault-vfs.h"
@@ -42,6 +42,13 @@ static const char version_2[] =
         "CREATE UNIQUE INDEX erased_hash ON erased (peer, hash);"
         "PRAGMA user_version = 2;";
 
+static const char version_3[] =
+        "CREATE TABLE block (place INTEGER PRIMARY KEY, network BLOB NOT NULL,"
+        " height INTEGER NOT NULL, sealed BLOB NOT NULL);"
+        "CREATE UNIQUE INDEX block_height ON block (network, height);"
+        "CREATE INDEX block_genesis ON block (network) WHERE height = 0;"
+        "PRAGMA user_version = 3;";
+
 /* From the database of this version that is attached as "new". */
 static const char copies[] =
         "INSERT INTO setting SELECT name, value FROM new.setting;"
@@ -60,6 +67,15 @@ static const char copies_2[] =
         "INSERT INTO stream SELECT peer, sealed FROM new.stream;"
         "INSERT INTO stream_mark SELECT number, sealed, peer, stream FROM new.stream_mark;"
         "INSERT INTO refused SELECT place, sealed, peer, stream, number FROM new.refused;";
+
+static const char copies_3[] =
+        "INSERT INTO block SELECT place, network, height, sealed FROM new.block;";
+
+#define VERSIONS 3 /* that there were before */
+
+static const struct change block = { .type = CHANGE_BLOCK,
+        .block = { .network = "a network", .data = (const uint8_t *)"abc", .size = 3 } };
+static const struct change ledger = { .type = CHANGE_LEDGER, .ledger.n_waiting = 1 };
 
 static void write_ipv4(struct writer *w, uint8_t last)
 {
@@ -126,8 +142,8 @@ static struct change old_peer(uint64_t number, const char *name)
         return c;
 }
 
-/* Peers 1 and 2, two messages of each, of which one waits; mark 4. In version 2 there is a stream
- * to peer 1 and one from peer 2. In @vfs, or a file. */
+/* Peers 1 and 2, two messages of each, of which one waits; mark 4. From version 2 on there is a
+ * stream to peer 1 and one from peer 2, from version 3 on a ledger. In @vfs, or a file. */
 static void make_old(int version, const char *path, const char *vfs)
 {
         _cleanup_(freep)
@@ -148,6 +164,10 @@ static void make_old(int version, const char *path, const char *vfs)
         fixture_apply(s, fixture_stream(1, 5, 1, 1));
         fixture_apply(s, fixture_mark(2, 6, 3));
         fixture_apply(s, fixture_refused(2, 6, 2, REFUSED_OTHER));
+        if (version >= 3) {
+                fixture_apply(s, block);
+                fixture_apply(s, ledger);
+        }
         store_set_logged(s, 3);
         ASSERT_OK(store_commit(s));
         store_free(s);
@@ -166,6 +186,10 @@ static void make_old(int version, const char *path, const char *vfs)
         } else {
                 ASSERT_OK(sqlite3_exec(db, version_2, NULL, NULL, NULL));
                 ASSERT_OK(sqlite3_exec(db, copies_2, NULL, NULL, NULL));
+        }
+        if (version >= 3) {
+                ASSERT_OK(sqlite3_exec(db, version_3, NULL, NULL, NULL));
+                ASSERT_OK(sqlite3_exec(db, copies_3, NULL, NULL, NULL));
         }
         ASSERT_OK(sqlite3_close(db));
         ASSERT_OK(unlink(new_path));
@@ -202,7 +226,7 @@ static int check_queued(const struct queued_record *q, void *userdata)
 
         ASSERT_STREQ(q->number, q->peer == 1 ? "4711" : "");
         ASSERT_EQ(q->size, q->peer == 1 ? 5 : 9);
-        ASSERT_EQ(q->stream_number, count->version == 2 && q->peer == 1);
+        ASSERT_EQ(q->stream_number, count->version >= 2 && q->peer == 1);
         count->n++;
         return 0;
 }
@@ -231,13 +255,19 @@ static int count_block(const struct block_record *b, void *userdata)
         return 0;
 }
 
+static int count_transfer(const struct file_record *file, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
 static int count_mark(const struct mark_record *m, void *userdata)
 {
         ++*(size_t *)userdata;
         return 0;
 }
 
-/* What is known of streams, which only version 2 could tell. */
+/* What is known of streams, which version 1 could not tell. */
 static void check_streams(struct store *s, int version)
 {
         size_t n_streams = 0, n_marks = 0, n_refused = 0;
@@ -245,16 +275,16 @@ static void check_streams(struct store *s, int version)
         ASSERT_OK(store_load_streams(s, check_stream, &n_streams));
         ASSERT_OK(store_load_marks(s, count_mark, &n_marks));
         ASSERT_OK(store_load_refused(s, check_refused, &n_refused));
-        ASSERT_EQ(n_streams, version == 2);
-        ASSERT_EQ(n_marks, version == 2);
-        ASSERT_EQ(n_refused, version == 2);
+        ASSERT_EQ(n_streams, version >= 2);
+        ASSERT_EQ(n_marks, version >= 2);
+        ASSERT_EQ(n_refused, version >= 2);
 }
 
 static void check_whole(struct store *s, int version)
 {
         struct count queued = { .version = version };
-        struct ledger_record ledger;
-        size_t n_peers = 0;
+        struct ledger_record record;
+        size_t n_peers = 0, n_blocks = 0;
         char *username = NULL;
 
         ASSERT_OK(store_load_peers(s, check_peer, &n_peers));
@@ -268,16 +298,17 @@ static void check_whole(struct store *s, int version)
         ASSERT_OK(store_load_username(s, &username));
         ASSERT_STREQ(username, "Ece");
         free(username);
-        ASSERT_EQ(store_load_ledger(s, &ledger), -ENOENT);
-        ASSERT_OK(store_load_genesis(s, count_block, NULL));
+        ASSERT_EQ(store_load_ledger(s, &record), version >= 3 ? 0 : -ENOENT);
+        ASSERT_OK(store_load_genesis(s, count_block, &n_blocks));
+        ASSERT_EQ(n_blocks, version >= 3);
+        ASSERT_OK(store_load_transfers(s, count_transfer, NULL));
 }
 
 /* And all that is new works in it. */
 static void use(struct store *s, int version)
 {
-        const struct change block = { .type = CHANGE_BLOCK,
-                .block = { .network = "a network", .data = (const uint8_t *)"abc", .size = 3 } };
-        const struct change ledger = { .type = CHANGE_LEDGER, .ledger.n_waiting = 1 };
+        const struct change transfer = { .type = CHANGE_TRANSFER,
+                .transfer.transfer = { .state = TRANSFER_OFFERED, .name = "a file" } };
         struct ledger_record record;
         size_t n = 0;
 
@@ -290,6 +321,7 @@ static void use(struct store *s, int version)
         fixture_apply(s, fixture_native(52, 2, 4, 30)); /* version 1 knew no origins */
         fixture_apply(s, block);
         fixture_apply(s, ledger);
+        fixture_apply(s, transfer);
         ASSERT_OK(store_commit(s));
         ASSERT_EQ(fixture_count(s), version == 1 ? 6 : 5);
         ASSERT_OK(store_load_marks(s, count_mark, &n));
@@ -298,6 +330,9 @@ static void use(struct store *s, int version)
         ASSERT_OK(store_load_genesis(s, count_block, &n));
         ASSERT_EQ(n, 1);
         ASSERT_OK(store_load_ledger(s, &record));
+        n = 0;
+        ASSERT_OK(store_load_transfers(s, count_transfer, &n));
+        ASSERT_EQ(n, 1);
 }
 
 static void take_over(int version)
@@ -329,6 +364,11 @@ TEST(version_1_is_taken_over)
 TEST(version_2_is_taken_over)
 {
         take_over(2);
+}
+
+TEST(version_3_is_taken_over)
+{
+        take_over(3);
 }
 
 TEST(wrong_secret_migrates_nothing)
@@ -384,7 +424,7 @@ static bool migrate_with(int version, enum fault fault, uint64_t n, bool torn)
 
 static void migrate_with_all(enum fault fault, bool torn)
 {
-        for (int version = 1; version <= 2; version++) {
+        for (int version = 1; version <= VERSIONS; version++) {
                 uint64_t n = 0;
 
                 while (migrate_with(version, fault, ++n, torn))
@@ -455,7 +495,7 @@ static void salvage_version(int version, bool in_log)
 
 TEST(older_versions_can_be_salvaged)
 {
-        for (int version = 1; version <= 2; version++) {
+        for (int version = 1; version <= VERSIONS; version++) {
                 salvage_version(version, false);
                 salvage_version(version, true);
         }

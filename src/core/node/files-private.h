@@ -60,9 +60,10 @@ usec_t node_files_deadline(const struct node *n);
 /* What the engine wants done; at the end of a turn, before the ends of sessions and rows of peers.
  */
 int node_files_end_turn(struct node *n, struct now now);
-/* A session was proven that is the one from now on; the last one has ended. */
+/* A session was proven that is the one from now on; the last one has ended, @in_peace: because
+ * nothing was to be said. */
 int node_files_met(struct node *n, struct native *native, struct now now);
-int node_files_lost(struct node *n, struct native *native, struct now now);
+int node_files_lost(struct node *n, struct native *native, bool in_peace, struct now now);
 /* A frame of it. */
 int node_files_receive(
         struct node *n, struct native *native, const void *data, size_t size, struct now now);

@@ -31,16 +31,19 @@ int node_files_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE])
 
 void node_files_done(struct node *n)
 {
-        struct table *t = &n->files.parts_by_id;
+        struct files *f = &n->files;
 
-        n->files.engine = transfer_free(n->files.engine);
-        for (size_t i = 0; i < t->n_buckets; i++)
-                for (struct table_entry *e = t->buckets[i]; e; e = e->next)
-                        list_append(
-                                &n->files.gone, &container_of(e, struct file_part, by_id)->gone);
+        f->engine = transfer_free(f->engine);
+        for (size_t i = 0; i < f->parts_by_id.n_buckets; i++)
+                for (struct table_entry *e = f->parts_by_id.buckets[i]; e; e = e->next) {
+                        struct file_part *part = container_of(e, struct file_part, by_id);
+
+                        list_remove(&part->gone);
+                        list_append(&f->gone, &part->gone);
+                }
         node_file_sweep(n);
-        table_done(&n->files.by_id);
-        table_done(&n->files.parts_by_id);
+        table_done(&f->by_id);
+        table_done(&f->parts_by_id);
 }
 
 int node_files_advance(struct node *n, struct now now)
@@ -133,13 +136,13 @@ int node_files_met(struct node *n, struct native *native, struct now now)
         return r;
 }
 
-int node_files_lost(struct node *n, struct native *native, struct now now)
+int node_files_lost(struct node *n, struct native *native, bool in_peace, struct now now)
 {
         const struct transfer_peer key = node_file_peer(native->peer);
         int r;
 
         forget_chunks(native);
-        native->offers_usec = usec_add(now.mono_usec, OFFERS_REST_USEC);
+        native->offers_usec = in_peace ? usec_add(now.mono_usec, OFFERS_REST_USEC) : 0;
         r = transfer_gone(n->files.engine, &key, &now);
         if (r == 0)
                 node_files_changed(n, native->peer);

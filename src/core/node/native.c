@@ -111,7 +111,7 @@ static int session_lost(struct node *n, struct native *native, enum link_loss lo
         discovery_release(&n->discovery, &peer->neighbour, now.mono_usec);
         peer->record.heard_usec = now.real_usec;
         peer_touch(&n->peers, peer);
-        r = node_files_lost(n, native, now);
+        r = node_files_lost(n, native, loss == LOSS_IN_PEACE, now);
         if (r < 0 || native->dial_link != 0 || !peer_is_awaited(peer) ||
                 (loss == LOSS_IN_PEACE && node_files_rest(n, peer, now)))
                 return r;
