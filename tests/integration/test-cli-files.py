@@ -274,6 +274,25 @@ def interrupted_by_its_user():
 
 
 @test
+def accepted_by_two():
+    ece, bob = two()
+    data = content(300000)
+    ece.cli("file", "send", "bob", a_file(data), "--detach", check=True)
+    id = offer(bob)["id"]
+    ece.stop()
+    here = tempdir()
+    first = Running(bob, "file", "accept", id, "first", cwd=here)
+    first.wait_text("is on its way")
+    second = Running(bob, "file", "accept", id, "second", cwd=here)
+    second.wait_text("is on its way")
+    ece.start()
+    second.wait()
+    assert_in("somebody else", first.wait(1))
+    assert_equal(os.listdir(here), ["second"], "what is there")
+    assert_true(read(os.path.join(here, "second")) == data, "the content")
+
+
+@test
 def on_a_terminal():
     ece, bob = two()
     data = content(200 * MIB)
