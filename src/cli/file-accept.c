@@ -129,12 +129,26 @@ static int settle(struct place *p, char **ret_path)
                        : 0;
 }
 
-static int report_done(struct cli *cli, struct follow *f, struct place *p)
+/* It goes to the descriptor that was given last. */
+static bool is_elsewhere(const struct place *p, uint64_t size)
+{
+        struct stat st;
+
+        return fstat(p->fd, &st) == 0 && (uint64_t)st.st_size != size;
+}
+
+static int report_done(struct cli *cli, struct follow *f, struct place *p, uint64_t size)
 {
         _cleanup_(freep)
         char *path = NULL, *shown = NULL;
-        int r = settle(p, &path);
+        int r;
 
+        if (is_elsewhere(p, size)) {
+                (void)unlinkat(p->directory_fd, p->part, 0);
+                return cli_error(
+                        "%s came, but somebody else accepted it, too, and has it", f->name);
+        }
+        r = settle(p, &path);
         if (r != 0)
                 return r;
         if (cli->json)
@@ -161,10 +175,12 @@ static int report_interrupted(struct follow *f, struct place *p)
         return EXIT_QUEUED;
 }
 
-static int report(struct cli *cli, struct follow *f, struct place *p, enum follow_end how)
+static int report(struct cli *cli, struct follow *f, struct place *p, uint64_t size)
 {
+        enum follow_end how = f->end;
+
         if (how == FOLLOW_DONE)
-                return report_done(cli, f, p);
+                return report_done(cli, f, p, size);
         if (how == FOLLOW_INTERRUPTED)
                 return report_interrupted(f, p);
         (void)unlinkat(p->directory_fd, p->part, 0);
@@ -186,9 +202,10 @@ static int accept_into(struct cli *cli, const struct file_row *row, struct place
 
         if (r == 0 && bus_client_file_accept(f.client, row->id, p->fd) < 0)
                 r = cli_call_failed(f.client);
-        if (r == 0)
-                r = report(cli, &f, p, follow_run(&f, row->id, row->name, row->size));
-        else
+        if (r == 0) {
+                f.end = follow_run(&f, row->id, row->name, row->size);
+                r = report(cli, &f, p, row->size);
+        } else
                 (void)unlinkat(p->directory_fd, p->part, 0);
         follow_done(&f);
         return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The worker: its thread and its queues */
+#include <malloc.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -146,6 +147,7 @@ static void join_leaving(struct spool_worker *w)
                 return;
         (void)pthread_mutex_unlock(&w->lock);
         (void)pthread_join(w->thread, NULL);
+        (void)malloc_trim(0); /* what was needed for the files that are over now */
         (void)pthread_mutex_lock(&w->lock);
         w->is_started = w->is_leaving = false;
 }

@@ -15,9 +15,10 @@
 
 #define NAMES_PER_SECOND 100
 
-/* All that a state directory holds of one life. */
+/* All that a state directory holds of one life. Of the spool nothing comes with an archive, but
+ * what was there belongs to what is put aside. */
 static const char *const names[] = { "p2pchat.db-wal", "p2pchat.db-journal", "p2pchat.db",
-        "p2pchat.db.damaged", "identity", "secret" };
+        "p2pchat.db.damaged", "identity", "secret", "spool" };
 
 static char *join(const char *directory, const char *name)
 {

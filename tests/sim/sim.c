@@ -270,7 +270,7 @@ static int run_seed(struct arguments *a, struct totals *totals)
 
         (void)snprintf(command, sizeof command,
                 "sim --seed %" PRIu64 " --nodes %" PRIu64
-                " --hours %g --faults %.160s%s%s%s%s --trace",
+                " --hours %g --faults %.160s%s%s%s%s%s --trace",
                 a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "",
                 a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "",
                 a->has_groups ? " --groups" : "", a->has_files ? " --files" : "");

@@ -10,6 +10,7 @@
 #include "cli/format.h"
 #include "cli/groups.h"
 #include "cli/json.h"
+#include "cli/progress.h"
 #include "cli/user.h"
 #include "cli/words.h"
 #include "lib/test.h"
@@ -640,6 +641,60 @@ TEST(names_of_bookmarks)
         ASSERT_FALSE(bookmark_name_is_valid(name));
         name[sizeof(name) - 2] = 0;
         ASSERT_TRUE(bookmark_name_is_valid(name));
+}
+
+TEST(progress_in_one_line)
+{
+        struct progress p = {};
+        static const struct {
+                size_t width;
+                const char *wanted;
+        } cases[] = {
+                { 80, "film.mkv  [###########           ]   50%  50 MiB of 100 MiB  10 MiB/s  0:05 "
+                      "left" },
+                { 60, "film.mkv  [######       ]   50%  50 MiB of 100 MiB  10 MiB/s" },
+                { 50, "film.mkv  [######       ]   50%  50 MiB of 100 MiB" },
+                { 20, "film.mkv   50%" },
+                { 10, "film   50%" },
+                { 1, "   50%" },
+        };
+
+        progress_take(&p, 0, 100 << 20, USEC_PER_SEC);
+        progress_take(&p, 50 << 20, 100 << 20, 6 * USEC_PER_SEC);
+        progress_count(&p, 6 * USEC_PER_SEC);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(freep)
+                char *line = progress_line(&p, "film.mkv", cases[i].width);
+
+                ASSERT_STREQ(line, cases[i].wanted);
+        }
+        /* Whatever the name, whatever the terminal. */
+        for (size_t width = 0; width < 200; width++) {
+                _cleanup_(freep)
+                char *line = progress_line(&p,
+                        "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e m\xc3\xbcll m\xc3\xbcll m\xc3\xbcll "
+                        "m\xc3\xbcll",
+                        width);
+
+                ASSERT_NOT_NULL(line);
+                ASSERT_TRUE(utf8_is_valid(line, strlen(line)));
+                ASSERT_LE(format_width(line), width > 6 ? width : 6);
+        }
+}
+
+TEST(progress_of_what_goes_back_and_of_nothing)
+{
+        struct progress p = {};
+        _cleanup_(freep)
+        char *line = NULL;
+
+        progress_take(&p, 1000, 2000, USEC_PER_SEC);
+        progress_take(&p, 500, 2000, 2 * USEC_PER_SEC); /* the receiver lost some */
+        progress_count(&p, 3 * USEC_PER_SEC);
+        ASSERT_EQ(p.rate, 0);
+        progress_take(&p, 0, 0, 4 * USEC_PER_SEC);
+        line = progress_line(&p, "empty", 30);
+        ASSERT_STREQ(line, "empty  [###############]  100%");
 }
 
 TEST_MAIN_WITH(setup)
