@@ -208,6 +208,10 @@ size_t group_list(const struct group_engine *e, struct group_info *ret, size_t n
 /* How many, at most GROUP_MEMBERS_MAX. */
 size_t group_members(const struct group_engine *e, const struct group_id *id,
         struct group_member_info *ret, size_t n_max);
+/* The last number of a lane that counts, UINT64_MAX for all: what its author wrote beyond that,
+ * before it heard that it was removed, is taken by nobody. */
+uint64_t group_counts(
+        const struct group_engine *e, const struct group_id *id, const struct group_lane_id *lane);
 /* The lanes that count and to which we have a right; how many there are, of which n_max were
  * written. */
 size_t group_lanes(const struct group_engine *e, const struct group_id *id,

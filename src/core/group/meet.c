@@ -207,7 +207,7 @@ static void report_all_held(struct group_engine *e, const struct meeting *m)
                         const struct lane *l = container_of(k, struct lane, in_author);
 
                         if (group_lane_is_for(e, m->group, &m->peer->key, l->version))
-                                report_held(e, m, l, l->high);
+                                report_held(e, m, l, group_lane_number(m->group, l));
                 }
         }
 }

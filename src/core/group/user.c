@@ -255,6 +255,14 @@ size_t group_members(const struct group_engine *e, const struct group_id *id,
         return n;
 }
 
+uint64_t group_counts(
+        const struct group_engine *e, const struct group_id *id, const struct group_lane_id *lane)
+{
+        const struct group *g = group_look_up(e, id);
+
+        return g ? group_cut(g, lane) : 0;
+}
+
 size_t group_lanes(const struct group_engine *e, const struct group_id *id,
         struct group_lane_info *ret, size_t n_max)
 {

@@ -183,10 +183,23 @@ static bool is_for(const struct team_member *m, const struct told_lane *lane)
         return m->fellow && !m->is_leaving && m->joined <= lane->version;
 }
 
+/* Nobody else will ever take it. */
+static int give_up(struct node *n, struct team *team, struct told *t)
+{
+        bool is_sent = t->is_sent;
+
+        return settle(
+                n, team, t, is_sent ? MESSAGE_SENT : MESSAGE_FAILED, is_sent ? "" : "NotMember");
+}
+
 static int look_at_lane(struct node *n, struct team *team, struct told_lane *lane)
 {
-        uint64_t all = UINT64_MAX, any = 0;
+        uint64_t all = UINT64_MAX, any = 0, counts;
+        struct group_lane_id id = { .stream = lane->stream, .version = lane->version };
         int r = 0;
+
+        memcpy(id.author.bytes, n->options.identity->public_key, sizeof id.author.bytes);
+        counts = group_counts(n->groups.engine, &team->id, &id);
 
         for (size_t i = 0; i < team->n_members; i++) {
                 const struct team_member *m = &team->members[i];
@@ -199,7 +212,9 @@ static int look_at_lane(struct node *n, struct team *team, struct told_lane *lan
         list_for_each_safe (i, &lane->messages) {
                 struct told *t = told_of(i);
 
-                if (r == 0 && t->number <= all)
+                if (r == 0 && t->number > counts)
+                        r = give_up(n, team, t);
+                else if (r == 0 && t->number <= all)
                         r = settle(n, team, t, MESSAGE_DELIVERED, "");
                 else if (r == 0 && t->number <= any && !t->is_sent)
                         r = mark_sent(n, team, t);
@@ -208,17 +223,13 @@ static int look_at_lane(struct node *n, struct team *team, struct told_lane *lan
 }
 
 /* We do not belong any more: nobody is told anything. */
-static int give_up(struct node *n, struct team *team, struct told_lane *lane)
+static int give_up_lane(struct node *n, struct team *team, struct told_lane *lane)
 {
         int r = 0;
 
-        list_for_each_safe (i, &lane->messages) {
-                bool is_sent = told_of(i)->is_sent;
-
+        list_for_each_safe (i, &lane->messages)
                 if (r == 0)
-                        r = settle(n, team, told_of(i), is_sent ? MESSAGE_SENT : MESSAGE_FAILED,
-                                is_sent ? "" : "NotMember");
-        }
+                        r = give_up(n, team, told_of(i));
         return r;
 }
 
@@ -258,7 +269,7 @@ int node_told_look(struct node *n, struct team *team, struct now now)
         list_for_each_safe (i, &team->lanes) {
                 if (r == 0)
                         r = team->state == GROUP_MEMBER ? look_at_lane(n, team, lane_of(i))
-                                                        : give_up(n, team, lane_of(i));
+                                                        : give_up_lane(n, team, lane_of(i));
                 if (list_is_empty(&lane_of(i)->messages))
                         drop_lane(lane_of(i));
         }
