@@ -39,6 +39,8 @@ RULES = {
                     "systemd/sd-id128.h"]),
     "src/cli": (["base", "os", "bus"], ANY,
                 ["systemd/sd-bus.h", "systemd/sd-event.h", "json-c/json.h"]),
+    "src/web": (["base", "os", "bus"], ANY,
+                ["systemd/sd-bus.h", "systemd/sd-daemon.h", "systemd/sd-event.h", "json-c/json.h"]),
 }
 
 # Headers of libraries: only where they are named.
@@ -50,6 +52,7 @@ EXCEPTIONS = {
     ("src/core/crypto/identity.h", "core/discovery/announce.h"),
     ("src/os/config.c", "ini.h"),
     ("src/cli/shell.c", "histedit.h"),
+    ("src/web/server.c", "microhttpd.h"),
 }
 
 

@@ -28,6 +28,7 @@ enum {
         OPTION_REGISTRAR = 1 << 14,
         OPTION_OPEN = 1 << 15,
         OPTION_BUILT_IN = 1 << 16,
+        OPTION_TOKEN = 1 << 17,
 };
 
 #define LINES_DEFAULT 50
@@ -120,4 +121,5 @@ int run_ring(struct cli *cli, const struct arguments *a);
 int run_register(struct cli *cli, const struct arguments *a);
 int run_revoke(struct cli *cli, const struct arguments *a);
 int run_ledger(struct cli *cli, const struct arguments *a);
+int run_web(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The dialogs: oneself, a conversation, a new one */
+
+import { notice, openTalk, openWord, own, refresh } from "./app.js";
+import { change, download, look, signOut } from "./link.js";
+import { $, explainSecurity, facts, say, show } from "./view.js";
+
+const shownId = (id) => id.replace(/(.{5})(?=.)/g, "$1 ");
+
+/* Does it, says what went wrong below, and shows what is so now. */
+async function act(errorId, work) {
+  say(errorId, "");
+  try {
+    await work();
+    await refresh();
+    return true;
+  } catch (error) {
+    say(errorId, error.message);
+    return false;
+  }
+}
+
+export function openOwn() {
+  $("name-text").value = own.username;
+  say("name-error", "");
+  facts($("own-facts"), [["Others find you as", own.word], ["Id", shownId(own.id)], ["Version", own.version]]);
+  $("own-dialog").showModal();
+}
+
+function drawAbout() {
+  const t = openTalk(), user = t.user, flags = user?.flags.split(" ") ?? [];
+  $("about-title").textContent = t.name;
+  const security = user?.security ?? t.last?.security ?? "";
+  $("about-security").textContent = security ? `${security}: ${explainSecurity(security)}` : "";
+  facts($("about-facts"), [["State", user?.state ?? ""], ["Address", user?.address ?? ""], ["Id", shownId(user?.id ?? "")]]);
+  const isGroup = t.key.startsWith("+");
+  show($("about-proof"), Boolean(user?.id) && !isGroup);
+  show($("mute-row"), !flags.includes("muted") && !isGroup);
+  show($("unmute"), flags.includes("muted"));
+  show($("block"), !flags.includes("blocked") && !isGroup);
+  show($("unblock"), flags.includes("blocked"));
+}
+
+export async function openAbout() {
+  const t = openTalk();
+  say("about-error", "");
+  $("digits").textContent = "";
+  $("verify-text").value = "";
+  drawAbout();
+  $("about-dialog").showModal();
+  if (!t.user?.id) return;
+  try {
+    const { fingerprint } = await look("/api/fingerprint", { user: t.word });
+    $("digits").textContent = fingerprint.replace(/\s/g, "").replace(/(.{5})(?=.)/g, "$1 ");
+  } catch (error) {
+    $("digits").textContent = error.message;
+  }
+}
+
+/* Of the conversation that is open. */
+function aboutAction(id, path, args = () => ({})) {
+  $(id).addEventListener("click", async () => {
+    await act("about-error", () => change(path, { user: openTalk().word, ...args() }));
+    drawAbout();
+  });
+}
+
+export function startDialogs() {
+  for (const button of document.querySelectorAll("[data-close]"))
+    button.addEventListener("click", () => button.closest("dialog").close());
+  for (const button of document.querySelectorAll("[data-log]"))
+    button.addEventListener("click", async () => {
+      const dialog = button.closest("dialog");
+      try {
+        await download(dialog.id === "about-dialog" ? openTalk().word : "", button.dataset.log);
+      } catch (error) {
+        dialog.close();
+        notice(error.message);
+      }
+    });
+  $("name-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    if (await act("name-error", () => change("/api/name", { username: $("name-text").value }))) $("own-dialog").close();
+  });
+  $("sign-out").addEventListener("click", () => signOut().catch(() => {}));
+  $("verify-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    await act("about-error", () => change("/api/verify", { user: openTalk().word, digits: $("verify-text").value }));
+    drawAbout();
+  });
+  aboutAction("mute", "/api/mute", () => ({ seconds: Number($("mute-time").value) }));
+  aboutAction("unmute", "/api/unmute");
+  aboutAction("block", "/api/block");
+  aboutAction("unblock", "/api/unblock");
+  $("new-chat").addEventListener("click", () => {
+    $("new-text").value = "";
+    say("new-error", "");
+    $("new-dialog").showModal();
+  });
+  $("new-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    if (await act("new-error", () => openWord($("new-text").value.trim()))) $("new-dialog").close();
+  });
+}
