@@ -17,6 +17,7 @@
 
 #define IDLE_USEC (10 * USEC_PER_SEC)
 #define SPAN_USEC_MAX USEC_PER_DAY
+#define DESCRIPTORS_MAX (2 * CONNECTIONS_MAX)
 
 static void help(void)
 {
@@ -114,6 +115,17 @@ static void protect(void)
         (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* A descriptor for each page, and ours. The unit allows as many. */
+static void allow_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = MAX(limit.rlim_cur, MIN(limit.rlim_max, (rlim_t)DESCRIPTORS_MAX));
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Passed by the service manager, or our own. Nobody but this machine may reach it. */
 static int get_socket(int *ret)
 {
@@ -153,6 +165,7 @@ int main(int argc, char *argv[])
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
         protect();
+        allow_descriptors();
         (void)sigemptyset(&signals);
         (void)sigaddset(&signals, SIGTERM);
         (void)sigaddset(&signals, SIGINT);

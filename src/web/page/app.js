@@ -91,9 +91,9 @@ function drawPeople() {
     const row = person({
       ...t, state: t.user?.state, flags: t.user?.flags.split(" ") ?? [], isOpen: t === open });
     row.firstChild.addEventListener("click", () => choose(t));
-    if (t.key === focused) queueMicrotask(() => row.firstChild.focus());
     return row;
   }));
+  if (focused) document.querySelector(`#people [data-key="${CSS.escape(focused)}"]`)?.focus();
   if (all.length === 0) $("people").append(make("li", "note", "Nobody is here yet. Others of this network appear by themselves."));
   const unread = all.reduce((n, t) => n + t.unread, 0);
   document.title = (unread > 0 ? `(${unread}) ` : "") + (open ? `${open.name} – p2pchat` : "p2pchat");
@@ -110,6 +110,7 @@ function drawHead() {
   const security = open.user?.security ?? open.last?.security ?? "";
   setSecurity($("talk-security"), security);
   show($("talk-security"), security !== "");
+  show($("talk-dot"), security !== "" && $("talk-state").textContent !== "");
   say("compose-note", flags.includes("blocked") ? "Blocked: nothing is sent or shown. Unblock in the menu above."
     : security === "legacy" || security === "plain" ? "Not secure: others on the network can read along." : "");
 }
