@@ -4,9 +4,9 @@
 
 Two kinds of tests. Those of meson belong to the tier that their suite names and run twice, in a
 plain and in a sanitized build. Programs tests/TIER/test-*.py, and with --long also long-*.py, print
-a line for each case (harness.py), and figures in lines that begin with "# "; those of integration
-and interop get a network namespace of their own, so that they neither hear each other nor anybody
-else.
+a line for each case (harness.py), and figures in lines that begin with "# "; those of integration,
+interop and web get a network namespace of their own, so that they neither hear each other nor
+anybody else.
 """
 
 import argparse
@@ -23,9 +23,9 @@ import time
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
-TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "lintian", "e2e")
+TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "web", "lintian", "e2e")
 MESON_TIERS = ("check", "unit", "sim", "fuzz", "integration")
-PROGRAM_TIERS = ("integration", "interop", "e2e")
+PROGRAM_TIERS = ("integration", "interop", "web", "e2e")
 
 PROGRAM_SECONDS_MAX = 1800
 FUZZ_SECONDS = 60
@@ -142,10 +142,14 @@ class Run:
                 os.unlink(self.path("deb", name))
             ok = self.command("deb", ["tests/lib/make-deb", self.path("deb")],
                               env=dict(os.environ, TMPDIR=self.work))
-            found = [f for f in os.listdir(self.path("deb")) if f.endswith(".deb")]
-            self.packages["deb"] = self.path("deb", found[0]) if ok and found else None
+            self.packages["deb"] = self.main_package(self.path("deb")) if ok else None
             self.results.add("lintian", "ok" if ok else "not ok", "the package builds")
         return self.packages["deb"]
+
+    def main_package(self, directory):
+        """p2pchat itself; the packages that go with it lie beside it."""
+        found = [f for f in os.listdir(directory) if re.fullmatch(r"p2pchat_.*\.deb", f)]
+        return os.path.join(directory, found[0]) if found else None
 
     # Tests of meson
 
@@ -317,6 +321,30 @@ class Run:
                     missing.append(os.path.relpath(path, TREE))
         self.results.add("check", "not ok" if missing else "ok", "spdx", " ".join(missing))
 
+    def run_web(self, build):
+        """The page in a browser; screenshots stay in the directory artefacts of the run."""
+        if build is None:
+            self.results.leave_out("web", "the build failed")
+            return
+        if not os.path.exists(os.path.join(build, "src/web/p2pchat-web")):
+            self.results.leave_out("web", "libmicrohttpd is not installed")
+            return
+        self.run_programs("web", {"P2PCHAT_BUILD": build, "P2PCHAT_AXE": self.fetch_axe()}, None, 1)
+
+    def fetch_axe(self):
+        """axe.min.js of axe-core, or None; programs in a namespace of their own cannot fetch it."""
+        directory = self.path("axe")
+        script = os.path.join(directory, "node_modules", "axe-core", "axe.min.js")
+        if os.path.exists(script):
+            return script
+        os.makedirs(directory, exist_ok=True)
+        if shutil.which("npm") is None or not self.command(
+                "axe", ["npm", "install", "--prefix", directory, "--ignore-scripts", "--no-audit",
+                        "--no-fund", "axe-core@4"], env=dict(os.environ, HOME=directory)):
+            self.results.leave_out("web", "axe-core cannot be fetched by npm")
+            return None
+        return script
+
     def run_lintian(self):
         package = self.package()
         if package is None:
@@ -325,7 +353,10 @@ class Run:
         if shutil.which("lintian") is None:
             self.results.leave_out("lintian", "lintian is not installed")
             return
-        done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", package], check=False,
+        directory = os.path.dirname(package)
+        packages = sorted(os.path.join(directory, f) for f in os.listdir(directory)
+                          if f.endswith(".deb"))
+        done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", *packages], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print("\n".join(f"    | {line}" for line in done.stdout.splitlines()[:40]))
         self.results.add("lintian", "ok" if done.returncode == 0 else "not ok", "lintian")
@@ -396,8 +427,7 @@ class Run:
                                 env=dict(os.environ, TMPDIR=self.work)):
                 self.results.leave_out("e2e-debian13", "the package does not build on Debian 13")
                 return
-            package = [f for f in os.listdir(self.path("deb13")) if f.endswith(".deb")][0]
-            self.run_e2e("trixie", "e2e-debian13", self.path("deb13", package))
+            self.run_e2e("trixie", "e2e-debian13", self.main_package(self.path("deb13")))
 
     def run_long_worlds(self, directory):
         self.title("worlds")
@@ -466,7 +496,7 @@ class Run:
 
     def run(self):
         directories = {"plain": None, "sanitized": None}
-        if any(self.wanted(t) for t in MESON_TIERS + ("interop",)):
+        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "web")):
             directories["plain"], directories["sanitized"] = self.builds()
         for tier in ("check", "unit", "sim", "fuzz"):
             if not self.wanted(tier):
@@ -490,6 +520,8 @@ class Run:
         for tier in MESON_TIERS + ("interop",):
             if self.wanted(tier) and tier not in self.results.counts and not self.options.only:
                 self.results.leave_out(tier, "there are no tests")
+        if self.wanted("web"):
+            self.run_web(directories["plain"])
         if self.wanted("lintian"):
             self.run_lintian()
         if self.wanted("e2e"):
