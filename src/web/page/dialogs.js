@@ -3,9 +3,7 @@
 
 import { notice, openTalk, openWord, own, refresh } from "./app.js";
 import { change, download, look, signOut } from "./link.js";
-import { $, explainSecurity, facts, say, show } from "./view.js";
-
-const shownId = (id) => id.replace(/(.{5})(?=.)/g, "$1 ");
+import { $, explainSecurity, facts, say, setSecurity, show } from "./view.js";
 
 /* Does it, says what went wrong below, and shows what is so now. */
 async function act(errorId, work) {
@@ -23,7 +21,7 @@ async function act(errorId, work) {
 export function openOwn() {
   $("name-text").value = own.username;
   say("name-error", "");
-  facts($("own-facts"), [["Others find you as", own.word], ["Id", shownId(own.id)], ["Version", own.version]]);
+  facts($("own-facts"), [["Others find you as", own.word], ["Id", own.id], ["Version", own.version]]);
   $("own-dialog").showModal();
 }
 
@@ -31,10 +29,14 @@ function drawAbout() {
   const t = openTalk(), user = t.user, flags = user?.flags.split(" ") ?? [];
   $("about-title").textContent = t.name;
   const security = user?.security ?? t.last?.security ?? "";
-  $("about-security").textContent = security ? `${security}: ${explainSecurity(security)}` : "";
-  facts($("about-facts"), [["State", user?.state ?? ""], ["Address", user?.address ?? ""], ["Id", shownId(user?.id ?? "")]]);
+  setSecurity($("about-word"), security);
+  $("about-security").textContent = explainSecurity(security);
+  facts($("about-facts"), [["State", user?.state ?? ""], ["Address", user?.address ?? ""], ["Id", user?.id ?? ""]]);
   const isGroup = t.key.startsWith("+");
   show($("about-proof"), Boolean(user?.id) && !isGroup);
+  show($("verify-form"), security !== "verified");
+  show($("about-compare"), security !== "verified");
+  show($("about-namesake"), flags.includes("namesake") && Boolean(user?.id));
   show($("mute-row"), !flags.includes("muted") && !isGroup);
   show($("unmute"), flags.includes("muted"));
   show($("block"), !flags.includes("blocked") && !isGroup);
@@ -89,6 +91,7 @@ export function startDialogs() {
     drawAbout();
   });
   aboutAction("mute", "/api/mute", () => ({ seconds: Number($("mute-time").value) }));
+  aboutAction("trust", "/api/trust");
   aboutAction("unmute", "/api/unmute");
   aboutAction("block", "/api/block");
   aboutAction("unblock", "/api/unblock");

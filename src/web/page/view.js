@@ -130,7 +130,7 @@ export function person({ key, name, state, last, unread, flags, isOpen }) {
   const title = make("span", "person-name", name);
   title.dir = "auto";
   const marks = ["blocked", "muted", "namesake"].filter((f) => flags.includes(f)).join(", ");
-  const preview = make("span", "preview", last ? (last.direction === "sent" ? "You: " : "") + last.text.slice(0, 120) : "");
+  const preview = make("span", "preview", last ? (last.direction === "sent" ? "You: " : "") + last.text.slice(0, 120) : state ?? "");
   const top = make("span", "line", title, make("span", "when", last ? shortTime(last.time) : ""));
   const bottom = make("span", "line", preview);
   if (marks) bottom.append(make("span", "mark", marks));
@@ -140,7 +140,7 @@ export function person({ key, name, state, last, unread, flags, isOpen }) {
     bottom.append(badge);
   }
   const words = make("span", "person-text", top, bottom);
-  if (state) words.append(make("span", "hidden", `, ${state}`));
+  if (state && last) words.append(make("span", "hidden", `, ${state}`));
   button.append(avatar(key, name, state), words);
   button.dataset.key = key;
   return make("li", "", button);
