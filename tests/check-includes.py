@@ -39,6 +39,7 @@ RULES = {
                     "systemd/sd-id128.h"]),
     "src/cli": (["base", "os", "bus"], ANY,
                 ["systemd/sd-bus.h", "systemd/sd-event.h", "json-c/json.h"]),
+    "src/notify": (["base", "os", "bus"], ANY, ["systemd/sd-bus.h", "systemd/sd-event.h"]),
     "src/web": (["base", "os", "bus"], ANY,
                 ["systemd/sd-bus.h", "systemd/sd-daemon.h", "systemd/sd-event.h", "json-c/json.h"]),
 }

@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #include "cli/format.h"
-#include "cli/state.h"
 #include "cli/user.h"
+#include "os/state.h"
 
 const struct command commands[] = {
         { "users", "[--all] [--long]", "who is there", 0, 0, OPTION_ALL | OPTION_LONG,

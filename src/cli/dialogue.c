@@ -14,14 +14,14 @@
 #include <strings.h>
 #include <time.h>
 
+#include "bus/feed.h"
 #include "cli/command.h"
-#include "cli/feed.h"
 #include "cli/format.h"
 #include "cli/message.h"
 #include "cli/shell.h"
-#include "cli/state.h"
 #include "cli/user.h"
 #include "cli/words.h"
+#include "os/state.h"
 
 #define ASKED_FILE "username-asked"
 #define RECENT_LINES 10

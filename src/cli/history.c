@@ -2,8 +2,8 @@
 
 /* The command history */
 
+#include "bus/feed.h"
 #include "cli/command.h"
-#include "cli/feed.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/message.h"

@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bus/feed.h"
 #include "cli/command.h"
-#include "cli/feed.h"
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/message.h"
-#include "cli/state.h"
+#include "os/state.h"
 
 struct listener {
         struct cli *cli;

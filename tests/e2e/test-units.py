@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import *  # noqa: E402,F403
 from machine import Machine, Network  # noqa: E402
 
+TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 NAME, PATH = "org.example.P2PChat", "/org/example/P2PChat"
 
 SOCKETS = ("p2pchatd.socket", "p2pchatd-announce.socket", "p2pchatd-announce6.socket",
@@ -50,6 +51,15 @@ def stop_with_quiet_neighbours():
         return ece.unit("p2pchatd.service", "ActiveState") == "inactive"
 
     wait_for(is_down, 30, "the service to be down", 1)
+
+
+@test
+def the_package_tests_itself():
+    with open(os.path.join(TREE, "debian/tests/installed"), encoding="utf-8") as file:
+        bob.write("/root/installed", file.read(), 0o755)
+    bob.run("/root/installed")
+    bob.run("p2pchat", "name", "bob")
+    ece.wait_user("bob")
 
 
 @test
@@ -132,6 +142,39 @@ def a_restart_keeps_the_sockets():
     ece.run("systemctl", "restart", "p2pchatd.service")
     ece.wait_active()
     assert_equal(ece.listener_inode(), before, "inode of the listener")
+
+
+@test
+def a_hook_answers():
+    drop_in = "/etc/systemd/system/p2pchat-hook@.service.d"
+    defer(lambda: ece.run("rm", "-r", "/etc/p2pchat/hooks.d/echo", drop_in))
+    defer(lambda: ece.run("systemctl", "disable", "--now", "p2pchat-hook@echo.service"))
+    ece.write("/etc/p2pchat/hooks.d/echo", """#!/bin/sh
+# The first attempt fails: the same message comes again.
+[ -e "$STATE_DIRECTORY/failed" ] || { touch failed; exit 1; }
+grep -o '"text":"[^"]*"' >>"$STATE_DIRECTORY/texts"
+touch /etc/p2pchat/hooks.d/mine 2>/dev/null && exit 2
+exec p2pchat send bob "got it" >/dev/null
+""", 0o755)
+    # A hook that is not there is refused before anything runs.
+    assert_true(ece.run("systemctl", "start", "p2pchat-hook@other.service",
+                        check=False).returncode != 0, "a hook without a program")
+    ece.run("mkdir", "-p", drop_in)
+    ece.write(f"{drop_in}/soon.conf", "[Service]\nRestartSec=200ms\n")
+    ece.run("systemctl", "daemon-reload")
+    ece.run("systemctl", "enable", "--now", "p2pchat-hook@echo.service")
+    wait_for(lambda: ece.run("test", "-e", "/var/lib/p2pchat-hook/echo/echo",
+                             check=False).returncode == 0, 60, "the hook's cursor")
+    bob.call("SendMessage", "ss", "ece", "for the hook")
+    bob.wait_message("got it")
+    assert_equal(ece.read("/var/lib/p2pchat-hook/echo/texts").split("\n")[0],
+                 '"text":"for the hook"')
+    ece.run("systemctl", "stop", "p2pchat-hook@echo.service")
+    bob.call("SendMessage", "ss", "ece", "missed at first")
+    ece.run("systemctl", "start", "p2pchat-hook@echo.service")
+    wait_for(lambda: "missed at first" in ece.read("/var/lib/p2pchat-hook/echo/texts"), 60,
+             "what it missed")
+    assert_equal(len(ece.read("/var/lib/p2pchat-hook/echo/texts").splitlines()), 2)
 
 
 @test

@@ -4,13 +4,14 @@
 
 Two kinds of tests. Those of meson belong to the tier that their suite names and run twice, in a
 plain and in a sanitized build. Programs tests/TIER/test-*.py, and with --long also long-*.py, print
-a line for each case (harness.py), and figures in lines that begin with "# "; those of integration,
-interop and web get a network namespace of their own, so that they neither hear each other nor
-anybody else.
+a line for each case (harness.py), and figures in lines that begin with "# "; all but those of e2e
+get a network namespace of their own, so that they neither hear each other nor anybody else.
 """
 
 import argparse
 import concurrent.futures
+import filecmp
+import glob
 import json
 import os
 import re
@@ -23,9 +24,9 @@ import time
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
-TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "web", "lintian", "e2e")
+TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "desktop", "web", "lintian", "e2e")
 MESON_TIERS = ("check", "unit", "sim", "fuzz", "integration")
-PROGRAM_TIERS = ("integration", "interop", "web", "e2e")
+PROGRAM_TIERS = ("integration", "interop", "desktop", "web", "e2e")
 
 PROGRAM_SECONDS_MAX = 1800
 FUZZ_SECONDS = 60
@@ -142,14 +143,11 @@ class Run:
                 os.unlink(self.path("deb", name))
             ok = self.command("deb", ["tests/lib/make-deb", self.path("deb")],
                               env=dict(os.environ, TMPDIR=self.work))
-            self.packages["deb"] = self.main_package(self.path("deb")) if ok else None
+            found = [f for f in os.listdir(self.path("deb"))
+                     if f.startswith("p2pchat_") and f.endswith(".deb")]
+            self.packages["deb"] = self.path("deb", found[0]) if ok and found else None
             self.results.add("lintian", "ok" if ok else "not ok", "the package builds")
         return self.packages["deb"]
-
-    def main_package(self, directory):
-        """p2pchat itself; the packages that go with it lie beside it."""
-        found = [f for f in os.listdir(directory) if re.fullmatch(r"p2pchat_.*\.deb", f)]
-        return os.path.join(directory, found[0]) if found else None
 
     # Tests of meson
 
@@ -311,6 +309,8 @@ class Run:
                   "for f in sys.argv[1:]]")
         self.check_tool("python", "python3", ["/usr/bin/python3", "-c", script],
                         sorted(self.files(".py")))
+        self.check_tool("appstream", "appstreamcli", ["appstreamcli", "validate", "--no-net"],
+                        sorted(self.files(".metainfo.xml")))
         self.check_spdx(c_files + shell + sorted(self.files(".py")))
 
     def check_spdx(self, paths):
@@ -322,14 +322,14 @@ class Run:
         self.results.add("check", "not ok" if missing else "ok", "spdx", " ".join(missing))
 
     def run_web(self, build):
-        """The page in a browser; screenshots stay in the directory artefacts of the run."""
+        """The page in a browser."""
         if build is None:
             self.results.leave_out("web", "the build failed")
-            return
-        if not os.path.exists(os.path.join(build, "src/web/p2pchat-web")):
+        elif not os.path.exists(os.path.join(build, "src/web/p2pchat-web")):
             self.results.leave_out("web", "libmicrohttpd is not installed")
-            return
-        self.run_programs("web", {"P2PCHAT_BUILD": build, "P2PCHAT_AXE": self.fetch_axe()}, None, 1)
+        else:
+            self.run_programs("web", {"P2PCHAT_BUILD": build, "P2PCHAT_AXE": self.fetch_axe()},
+                              at_a_time=1)
 
     def fetch_axe(self):
         """axe.min.js of axe-core, or None; programs in a namespace of their own cannot fetch it."""
@@ -353,9 +353,7 @@ class Run:
         if shutil.which("lintian") is None:
             self.results.leave_out("lintian", "lintian is not installed")
             return
-        directory = os.path.dirname(package)
-        packages = sorted(os.path.join(directory, f) for f in os.listdir(directory)
-                          if f.endswith(".deb"))
+        packages = glob.glob(os.path.join(os.path.dirname(package), "*.deb"))
         done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", *packages], check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print("\n".join(f"    | {line}" for line in done.stdout.splitlines()[:40]))
@@ -404,6 +402,29 @@ class Run:
 
     # The long ones
 
+    def run_reproducible(self):
+        """A second build, elsewhere and at another hour, makes the same packages bit by bit."""
+        first = self.package()
+        if first is None:
+            return
+        self.title("reproducible build")
+        again = self.path("deb-again")
+        elsewhere = self.path("another", "place")
+        for directory in (again, elsewhere):
+            os.makedirs(directory, exist_ok=True)
+        if not self.command("deb-again", ["sh", "-c", 'umask 0077 && tests/lib/make-deb "$1"', "sh",
+                                          again],
+                            env=dict(os.environ, TMPDIR=elsewhere, TZ="Asia/Tokyo",
+                                     LC_ALL="C.UTF-8", USER="somebody", HOME=elsewhere)):
+            self.results.add("lintian", "not ok", "reproducible", "the second build failed")
+            return
+        names = sorted(os.path.basename(p)
+                       for p in glob.glob(os.path.join(os.path.dirname(first), "*.deb")))
+        different = [n for n in names if not filecmp.cmp(
+            os.path.join(os.path.dirname(first), n), os.path.join(again, n), shallow=False)]
+        self.results.add("lintian", "not ok" if different else "ok", "reproducible",
+                         " ".join(different))
+
     def run_long(self, plain):
         if self.wanted("sim"):
             self.run_long_worlds(plain)
@@ -417,6 +438,8 @@ class Run:
                 self.results.leave_out("integration-long", "the build failed")
         if self.wanted("fuzz"):
             self.run_long_fuzz()
+        if self.wanted("lintian"):
+            self.run_reproducible()
         if self.wanted("e2e"):
             if not self.is_root:
                 self.results.leave_out("e2e-debian13", "needs root")
@@ -427,7 +450,9 @@ class Run:
                                 env=dict(os.environ, TMPDIR=self.work)):
                 self.results.leave_out("e2e-debian13", "the package does not build on Debian 13")
                 return
-            self.run_e2e("trixie", "e2e-debian13", self.main_package(self.path("deb13")))
+            package = [f for f in os.listdir(self.path("deb13"))
+                       if f.startswith("p2pchat_") and f.endswith(".deb")][0]
+            self.run_e2e("trixie", "e2e-debian13", self.path("deb13", package))
 
     def run_long_worlds(self, directory):
         self.title("worlds")
@@ -496,7 +521,7 @@ class Run:
 
     def run(self):
         directories = {"plain": None, "sanitized": None}
-        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "web")):
+        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "desktop", "web")):
             directories["plain"], directories["sanitized"] = self.builds()
         for tier in ("check", "unit", "sim", "fuzz"):
             if not self.wanted(tier):
@@ -506,7 +531,7 @@ class Run:
             for kind, directory in directories.items():
                 if directory is not None and not (tier == "check" and kind == "sanitized"):
                     self.run_meson(tier, directory, kind)
-        for tier in ("integration", "interop"):
+        for tier in ("integration", "interop", "desktop"):
             if not self.wanted(tier):
                 continue
             for kind, directory in directories.items():
@@ -517,7 +542,7 @@ class Run:
                                          "P2PCHAT_BUILD_SAN": directories["sanitized"]})
             else:
                 self.results.leave_out(tier, "the build failed")
-        for tier in MESON_TIERS + ("interop",):
+        for tier in MESON_TIERS + ("interop", "desktop"):
             if self.wanted(tier) and tier not in self.results.counts and not self.options.only:
                 self.results.leave_out(tier, "there are no tests")
         if self.wanted("web"):

@@ -9,7 +9,7 @@
 #include "cli/columns.h"
 #include "cli/format.h"
 #include "cli/json.h"
-#include "cli/state.h"
+#include "os/state.h"
 #include "cli/user.h"
 #include "cli/words.h"
 #include "lib/test.h"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The page in a real browser: Chromium without a screen
 
-Screenshots are kept in $P2PCHAT_ARTEFACTS, or in the directory of the run. $P2PCHAT_AXE is
-axe.min.js of axe-core, which has to be fetched from outside.
+Screenshots go to $P2PCHAT_ARTEFACTS, by default tests/artefacts. $P2PCHAT_AXE is axe.min.js of
+axe-core, which has to be fetched from outside.
 """
 
 import json
@@ -24,18 +24,13 @@ try:
 except ImportError:
     webdriver = None
 
+TREE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
+ARTEFACTS = os.environ.get("P2PCHAT_ARTEFACTS", os.path.join(TREE, "tests/artefacts"))
 DESKTOP, PHONE = (1280, 800), (390, 844)
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 MANY = 10000
 
 bus = ece = bob = web = None
-
-
-def artefacts():
-    path = os.environ.get("P2PCHAT_ARTEFACTS") or os.path.join(
-        os.environ.get("P2PCHAT_RUN_DIRECTORY") or tempdir(), "artefacts")
-    os.makedirs(path, exist_ok=True)
-    return path
 
 
 def needs_browser():
@@ -108,7 +103,8 @@ class Browser:
         area.send_keys(Keys.ENTER)
 
     def shot(self, name):
-        self.driver.save_screenshot(os.path.join(artefacts(), f"{name}.png"))
+        os.makedirs(ARTEFACTS, exist_ok=True)
+        self.driver.save_screenshot(os.path.join(ARTEFACTS, f"page-{name}.png"))
 
     def complaints(self):
         """What the browser complained of: broken scripts, and what the policy of contents kept off."""

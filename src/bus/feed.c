@@ -2,7 +2,7 @@
 
 /* Every message after a sequence number, each once, in order */
 
-#include "cli/feed.h"
+#include "bus/feed.h"
 
 #include <time.h>
 

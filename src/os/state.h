@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the command line remembers for its user
+ * What a program remembers for its user
  *
  * Small files in $XDG_STATE_HOME/p2pchat, replaced whole and on the disk before the call returns.
  * A bookmark is one of them: the sequence number of the last message that a reader handled. One

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the command line remembers for its user */
+/* What a program remembers for its user */
 
-#include "cli/state.h"
+#include "os/state.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +10,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "cli/format.h"
 #include "os/fd.h"
 #include "os/file.h"
 
@@ -131,6 +130,21 @@ static int bookmark_lock(struct bookmark *b)
         return 0;
 }
 
+static bool parse_sequence(const char *s, uint64_t *ret)
+{
+        char *end;
+        unsigned long long v;
+
+        if (*s < '0' || *s > '9')
+                return false;
+        errno = 0;
+        v = strtoull(s, &end, 10);
+        if (errno != 0 || (*end && !streq(end, "\n")))
+                return false;
+        *ret = v;
+        return true;
+}
+
 int bookmark_open(const char *name, struct bookmark *ret)
 {
         _cleanup_(bookmark_done)
@@ -154,11 +168,8 @@ int bookmark_open(const char *name, struct bookmark *ret)
         found = state_read(b.directory, name, &contents);
         if (found < 0)
                 return found;
-        if (found > 0) {
-                contents[strcspn(contents, "\n")] = 0;
-                if (format_parse_number(contents, UINT64_MAX, &b.sequence) < 0)
-                        return -EBADMSG;
-        }
+        if (found > 0 && !parse_sequence(contents, &b.sequence))
+                return -EBADMSG;
         *ret = b;
         b = (struct bookmark){ .lock_fd = -EBADF };
         return found;
