@@ -183,7 +183,8 @@ int bus_client_ledger_check(
         struct bus_client *c, uint64_t *ret_n_records, uint64_t *ret_n_bad, char **ret_first);
 int bus_client_ledger_status(struct bus_client *c, sd_bus_message **ret);
 
-/* Of p2pchat-web, which is started for it: what signs in to its page, once. @ret is the caller's. */
+/* Of p2pchat-web, which is started for it: what signs in to its page, once. @ret is the
+ * caller's. */
 int bus_client_web_token(struct bus_client *c, char **ret);
 
 /* Of this machine, for root. @ret_id is the caller's. The descriptor stays his, too. */

@@ -13,17 +13,20 @@
 #include "web/web.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
+#define GROUPS P2PCHAT_BUS_INTERFACE ".Groups"
 #define ARGUMENTS_MAX 4
 #define ANSWER_SIZE_MAX (16 * 1024 * 1024)
 #define VALUE_SIZE_MAX 32
 
 #define USER_FIELDS "name id address state last_heard security flags"
+#define GROUP_FIELDS "id word state members"
 #define MESSAGE_FIELDS                                                                             \
         "sequence id direction conversation user time address user_id state security text"
 
 enum kind {
         KIND_NONE,
         KIND_TEXT,    /* s */
+        KIND_TEXTS,   /* as */
         KIND_NUMBER,  /* t; 0 when it is not there */
         KIND_COUNT,   /* u; 0 when it is not there */
         KIND_CHOICE,  /* an entry of the a{sv} at the end, when it is there: a text */
@@ -50,6 +53,10 @@ struct route {
 #define USER                                                                                       \
         {                                                                                          \
                 "user", KIND_TEXT                                                                  \
+        }
+#define GROUP                                                                                      \
+        {                                                                                          \
+                "group", KIND_TEXT                                                                 \
         }
 
 static const struct route routes[] = {
@@ -78,6 +85,13 @@ static const struct route routes[] = {
         { "/api/trust", CHANGE, "Trust", { USER } },
         { "/api/verify", CHANGE, "Verify", { USER, { "digits", KIND_TEXT } } },
         { "/api/alias", CHANGE, "Alias", { USER, { "name", KIND_TEXT } } },
+        { "/api/groups", false, GROUPS, "List", { { NULL } }, "groups", GROUP_FIELDS },
+        { "/api/group-create", true, GROUPS, "Create",
+                { { "name", KIND_TEXT }, { "members", KIND_TEXTS } }, "id" },
+        { "/api/group-invite", true, GROUPS, "Invite", { GROUP, USER } },
+        { "/api/group-remove", true, GROUPS, "Remove", { GROUP, USER } },
+        { "/api/group-accept", true, GROUPS, "Accept", { GROUP } },
+        { "/api/group-leave", true, GROUPS, "Leave", { GROUP } },
         { "/api/name", true, PROPERTIES, "Set",
                 { { P2PCHAT_BUS_INTERFACE, KIND_FIXED }, { "Username", KIND_FIXED },
                         { "username", KIND_VARIANT } } },
@@ -144,6 +158,25 @@ static int append_text(
         return r < 0 ? r : 1;
 }
 
+static int append_texts(struct visit *v, struct json_object *body, const struct argument *a)
+{
+        const char *s;
+        int r = sd_bus_message_open_container(v->call, 'a', "s");
+
+        for (size_t i = 0; r >= 0; i++) {
+                int there = body ? json_get_item(body, a->name, i, &s) : 0;
+
+                if (there < 0)
+                        return refuse_argument(v, a->name, false);
+                if (there == 0)
+                        break;
+                r = sd_bus_message_append(v->call, "s", s);
+        }
+        if (r >= 0)
+                r = sd_bus_message_close_container(v->call);
+        return r < 0 ? r : 1;
+}
+
 static int append_number(struct visit *v, struct json_object *body, const struct argument *a)
 {
         uint64_t n = 0, max = a->kind == KIND_COUNT ? UINT32_MAX : UINT64_MAX;
@@ -192,6 +225,9 @@ static int append_arguments(struct visit *v, struct json_object *body)
                 case KIND_TEXT:
                 case KIND_VARIANT:
                         r = append_text(v, body, a, a->kind == KIND_VARIANT);
+                        break;
+                case KIND_TEXTS:
+                        r = append_texts(v, body, a);
                         break;
                 case KIND_NUMBER:
                 case KIND_COUNT:

@@ -106,7 +106,10 @@ void visit_refuse_error(struct visit *v, const sd_bus_error *error)
         enum bus_outcome outcome = bus_outcome_from_error(error);
         const char *name = bus_error_name(outcome), *word = strrchr(name, '.') + 1;
 
-        if (outcome == BUS_NO_SERVICE)
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
+                sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE))
+                refuse(v, 501, "NotThere", "The chat service of this machine cannot do that.");
+        else if (outcome == BUS_NO_SERVICE)
                 refuse(v, 503, "NoService",
                         "The chat service is not running. An administrator starts it with: "
                         "systemctl start p2pchatd.socket p2pchatd.service");

@@ -256,13 +256,10 @@ void json_free(struct json_object *o)
         json_object_put(o);
 }
 
-int json_get_text(struct json_object *o, const char *key, const char **ret)
+static int take_text(struct json_object *value, const char **ret)
 {
-        struct json_object *value;
         const char *s;
 
-        if (!json_object_object_get_ex(o, key, &value))
-                return 0;
         if (!json_object_is_type(value, json_type_string))
                 return -EINVAL;
         s = json_object_get_string(value);
@@ -270,6 +267,26 @@ int json_get_text(struct json_object *o, const char *key, const char **ret)
                 return -EINVAL;
         *ret = s;
         return 1;
+}
+
+int json_get_text(struct json_object *o, const char *key, const char **ret)
+{
+        struct json_object *value;
+
+        return json_object_object_get_ex(o, key, &value) ? take_text(value, ret) : 0;
+}
+
+int json_get_item(struct json_object *o, const char *key, size_t i, const char **ret)
+{
+        struct json_object *list;
+
+        if (!json_object_object_get_ex(o, key, &list))
+                return 0;
+        if (!json_object_is_type(list, json_type_array))
+                return -EINVAL;
+        if (i >= json_object_array_length(list))
+                return 0;
+        return take_text(json_object_array_get_idx(list, i), ret);
 }
 
 int json_get_number(struct json_object *o, const char *key, uint64_t *ret)

@@ -39,3 +39,5 @@ static inline void json_freep(struct json_object **o)
  * zero byte is, too). */
 int json_get_text(struct json_object *o, const char *key, const char **ret);
 int json_get_number(struct json_object *o, const char *key, uint64_t *ret);
+/* A text of an array of them; 0 behind the last one. */
+int json_get_item(struct json_object *o, const char *key, size_t i, const char **ret);

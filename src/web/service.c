@@ -17,6 +17,7 @@
 #include "web/web.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
+#define GROUPS P2PCHAT_BUS_INTERFACE ".Groups"
 #define RETRY_USEC_MIN (100 * USEC_PER_MSEC)
 #define RETRY_USEC_MAX (5 * USEC_PER_SEC)
 #define LINE_SIZE_MAX (1024 * 1024)
@@ -260,6 +261,13 @@ static int on_warning(const char *kind, const char *user, const char *sentence, 
         return 0;
 }
 
+/* Whatever it says, the page asks; so it does not matter who sent it. */
+static int on_group_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        tell_words(userdata, "groups", (const char *const[]){ NULL });
+        return 0;
+}
+
 static int on_service(bool there, void *userdata)
 {
         struct service *s = userdata;
@@ -363,6 +371,9 @@ static int open_connection(struct service *s)
                 r = add_interface(bus_client_bus(c), s);
         if (r >= 0)
                 r = bus_client_watch(c, &signals, s);
+        if (r >= 0)
+                r = sd_bus_match_signal_async(bus_client_bus(c), NULL, P2PCHAT_BUS_NAME,
+                        P2PCHAT_BUS_PATH, GROUPS, NULL, on_group_signal, NULL, s);
         if (r >= 0)
                 r = sd_bus_request_name(bus_client_bus(c), P2PCHAT_WEB_BUS_NAME, 0);
         if (r < 0)

@@ -13,7 +13,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import *  # noqa: E402,F403
-from daemon import NO_RING, Bus, Daemon  # noqa: E402
+from daemon import (INTERFACE, NAME, NO_RING, PATH, Bus, BusError, Daemon,  # noqa: E402
+                    bus_call)
 from web import AUTHORITY, Web  # noqa: E402
 
 try:
@@ -80,13 +81,11 @@ class Browser:
         self.one(selector).click()
 
     def choose(self, name):
-        def look():
-            for row in self.all("#people .person"):
-                if name in row.find_element(By.CSS_SELECTOR, ".person-name").text:
-                    return row
-            return None
-
-        wait_for(look, 30, f"{name} in the list").click()
+        # In one go: the list is in motion while others come and go.
+        script = ("const row = [...document.querySelectorAll('#people .person')].find((r) =>"
+                  " r.querySelector('.person-name').textContent === arguments[0]);"
+                  "row?.click(); return Boolean(row)")
+        wait_for(lambda: self.driver.execute_script(script, name), 60, f"{name} in the list")
         wait_for(lambda: self.one("#talk-name").text == name, 10, "the conversation")
 
     def texts(self):
@@ -322,6 +321,72 @@ def the_service_goes_and_comes():
     bob.call("SendMessage", "ss", "Ece", "while you were away")
     browser.wait_text("while you were away")
     wait_for(lambda: not browser.one("#notice").is_displayed(), 30, "the notice to go")
+
+
+def needs_groups():
+    try:
+        bus_call(ece.connection, NAME, PATH, INTERFACE + ".Groups", "List")
+    except BusError as error:
+        if "Unknown" in error.name:
+            skip("this service has no groups")
+        raise
+
+
+def group_call(daemon, member, signature="", *arguments):
+    return bus_call(daemon.connection, NAME, PATH, INTERFACE + ".Groups", member, signature, *arguments)
+
+
+@test
+def a_group():
+    start()
+    needs_groups()
+    # Each proves a key to the other.
+    bob.call("SendMessage", "ss", "Ece", "hello")
+    ece.wait_message("hello")
+    ece.call("SendMessage", "ss", "Bob", "hello to you")
+    bob.wait_message("hello to you")
+    browser = Browser().open()
+    wait_for(lambda: browser.all("#people .person"), 30, "the list")
+    browser.click("#new-chat")
+    browser.one("#group-text").send_keys("team")
+    browser.click("#group-members input")
+    browser.shot("new-group")
+    browser.click("#group-form button[type=submit]")
+    wait_for(lambda: browser.one("#talk-name").text == "+team", 30, "the group")
+    wait_for(lambda: [g for g in group_call(bob, "List")[0] if g[1] == "+team"], 60, "the invitation")
+    if [g for g in group_call(bob, "List")[0] if g[2] == "invited"]:
+        group_call(bob, "Accept", "s", "+team")
+    wait_for(lambda: "2 members" in browser.one("#talk-state").text, 60, "the member")
+    browser.write("to the group")
+    wait_for(lambda: [m for m in bob.history("+team") if m["text"] == "to the group"], 60, "the message")
+    bob.call("SendMessage", "ss", "+team", "from the group")
+    browser.wait_text("from the group")
+    assert_equal(browser.one("#messages .received .author").text, "Bob")
+    browser.shot("group")
+    browser.click("#about")
+    wait_for(lambda: len(browser.all("#members li")) == 2, 30, "the members")
+    browser.shot("group-about")
+    browser.click("#leave")
+    wait_for(lambda: not group_call(ece, "List")[0], 30, "leaving")
+
+
+@test
+def an_invitation():
+    start()
+    needs_groups()
+    # From who is no contact here it waits for somebody to accept.
+    bob.call("SendMessage", "ss", "Ece", "hello")
+    ece.wait_message("hello")
+    browser = Browser().open()
+    wait_for(lambda: browser.all("#people .person"), 30, "the list")
+    group_call(bob, "Create", "sas", "chess", ["Ece"])
+    browser.choose("+chess")
+    wait_for(lambda: browser.one("#invitation").is_displayed(), 30, "the question")
+    browser.shot("invitation")
+    browser.click("#accept")
+    wait_for(lambda: [g for g in group_call(ece, "List")[0] if g[1:3] == ("+chess", "member")], 60,
+             "the group")
+    wait_for(lambda: browser.one("#compose").is_displayed(), 30, "the field to write")
 
 
 @test

@@ -2,14 +2,14 @@
 /* The page: what is known of the conversations, and what its parts do */
 
 import { change, follow, look, signIn } from "./link.js";
-import { $, bubble, day, make, person, result, say, setSecurity, setState, show } from "./view.js";
+import { $, bubble, day, drawPerson, make, makePerson, result, say, setSecurity, setState, show } from "./view.js";
 import { openAbout, openOwn, startDialogs } from "./dialogs.js";
 
 const PAGE = 100; /* messages of a conversation at a time */
 const FIRST_PAGE = 300; /* of all, for the list of conversations */
 const REFRESH_MSEC = 60000;
 
-/* key -> { key, word, name, user (a row of the users, or null), last, unread, messages, isWhole } */
+/* key -> { key, word, name, user (a row of the users, or null), group (the same of the groups), last, unread, messages, isWhole } */
 const talks = new Map();
 export const own = { username: "", id: "", word: "", version: "", keep: "" };
 let open = null; /* one of them */
@@ -27,7 +27,7 @@ const wordOfUser = (u) => u.id || (u.flags.includes("namesake") ? `${u.name}@${u
 function talkOf(key, word, name) {
   let t = talks.get(key);
   if (!t) {
-    t = { key, word, name, user: null, last: null, unread: 0, messages: [], isWhole: false };
+    t = { key, word, name, user: null, group: null, last: null, unread: 0, messages: [], isWhole: false };
     talks.set(key, t);
   }
   return t;
@@ -67,6 +67,24 @@ async function loadUsers() {
   drawHead();
 }
 
+/* A service without groups says so once. */
+let hasGroups = true;
+async function loadGroups() {
+  if (!hasGroups) return;
+  let groups;
+  try {
+    ({ groups } = await look("/api/groups"));
+  } catch (error) {
+    if (error.status !== 501) throw error;
+    hasGroups = false;
+    return;
+  }
+  for (const t of talks.values()) t.group = null;
+  for (const g of groups) talkOf(g.word, g.word, g.word).group = g;
+  drawPeople();
+  drawHead();
+}
+
 async function loadOwn() {
   const { status } = await look("/api/status");
   Object.assign(own, status);
@@ -83,17 +101,25 @@ async function loadList() {
 
 const rank = (t) => [t.last?.time ?? 0, t.user?.last_heard ?? 0];
 
+function rowOf(t) {
+  const row = makePerson(t.key);
+  row.firstChild.addEventListener("click", () => choose(t));
+  return row;
+}
+
 function drawPeople() {
-  const all = [...talks.values()].filter((t) => t.last || t.user || t === open);
+  const all = [...talks.values()].filter((t) => t.last || t.user || t.group || t === open);
   all.sort((a, b) => rank(b)[0] - rank(a)[0] || rank(b)[1] - rank(a)[1] || a.name.localeCompare(b.name));
-  const focused = document.activeElement?.closest("#people .person")?.dataset.key;
-  $("people").replaceChildren(...all.map((t) => {
-    const row = person({
-      ...t, state: t.user?.state, flags: t.user?.flags.split(" ") ?? [], isOpen: t === open });
-    row.firstChild.addEventListener("click", () => choose(t));
-    return row;
-  }));
-  if (focused) document.querySelector(`#people [data-key="${CSS.escape(focused)}"]`)?.focus();
+  const rows = all.map((t) => {
+    t.row ??= rowOf(t);
+    drawPerson(t.row, {
+      ...t, state: t.group?.state === "invited" ? "you are invited" : t.user?.state, flags: t.user?.flags.split(" ") ?? [], isOpen: t === open });
+    return t.row;
+  });
+  const focused = document.activeElement?.closest("#people .person");
+  const shown = $("people").children;
+  if (rows.length !== shown.length || rows.some((row, i) => row !== shown[i])) $("people").replaceChildren(...rows);
+  if (focused?.isConnected) focused.focus();
   if (all.length === 0) $("people").append(make("li", "note", "Nobody is here yet. Others of this network appear by themselves."));
   const unread = all.reduce((n, t) => n + t.unread, 0);
   document.title = (unread > 0 ? `(${unread}) ` : "") + (open ? `${open.name} – p2pchat` : "p2pchat");
@@ -106,7 +132,10 @@ function drawHead() {
   if (!open) return;
   $("talk-name").textContent = open.name;
   const flags = open.user?.flags.split(" ") ?? [];
-  $("talk-state").textContent = [open.user?.state ?? "", ...["blocked", "muted"].filter((f) => flags.includes(f))].filter(Boolean).join(", ");
+  const invited = open.group?.state === "invited", n = open.group?.members.length ?? 0;
+  show($("invitation"), invited);
+  show($("compose"), !invited);
+  $("talk-state").textContent = [open.group ? `${n} member${n === 1 ? "" : "s"}` : open.user?.state ?? "", ...["blocked", "muted"].filter((f) => flags.includes(f))].filter(Boolean).join(", ");
   const security = open.user?.security ?? open.last?.security ?? "";
   setSecurity($("talk-security"), security);
   show($("talk-security"), security !== "");
@@ -183,7 +212,7 @@ export async function choose(t, record = true) {
   t.unread = 0;
   if (record) history.pushState({ key: t.key }, "");
   $("chat").classList.add("reading");
-  for (const id of ["talk-head", "scroll", "compose"]) show($(id), true);
+  for (const id of ["talk-head", "scroll"]) show($(id), true);
   show($("empty"), false);
   show($("to-end"), false);
   say("compose-error", "");
@@ -200,17 +229,17 @@ export async function choose(t, record = true) {
   if (open === t) toEnd();
 }
 
-function leaveTalk() {
+export function leaveTalk() {
   open = null;
   $("chat").classList.remove("reading");
-  for (const id of ["talk-head", "scroll", "compose", "to-end"]) show($(id), false);
+  for (const id of ["talk-head", "scroll", "compose", "invitation", "to-end"]) show($(id), false);
   show($("empty"), true);
   drawPeople();
 }
 
 export async function openWord(word) {
   const { messages } = await look("/api/history", { user: word, limit: 1 });
-  await loadUsers();
+  await refresh();
   const name = word.toLowerCase();
   const t = messages.length > 0 ? note(messages[0])
     : [...talks.values()].find((x) => x.name.toLowerCase() === name || x.key === name) ?? talkOf(word, word, word);
@@ -302,6 +331,7 @@ const NO_SERVICE = "The chat service is not running. An administrator starts it 
 async function start() {
   await loadOwn();
   await loadUsers();
+  await loadGroups();
   if (sequence === 0) await loadList();
   else await catchUp();
   notice("");
@@ -330,6 +360,9 @@ async function onEvent(event) {
       break;
     case "user":
       usersChanged();
+      break;
+    case "groups":
+      loadGroups().catch(() => {});
       break;
     case "warning":
       $("warning-text").textContent = event.sentence;
@@ -390,7 +423,9 @@ async function goTo(m) {
  * All together
  */
 export const openTalk = () => open;
-export const refresh = () => Promise.all([loadOwn(), loadUsers()]);
+export const servesGroups = () => hasGroups;
+export const allTalks = () => [...talks.values()];
+export const refresh = () => Promise.all([loadOwn(), loadUsers(), loadGroups()]);
 
 function signedOut(sentence) {
   document.title = "p2pchat";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The dialogs: oneself, a conversation, a new one */
 
-import { notice, openTalk, openWord, own, refresh } from "./app.js";
+import { allTalks, leaveTalk, notice, openTalk, openWord, own, refresh, servesGroups } from "./app.js";
 import { change, download, look, signOut } from "./link.js";
-import { $, explainSecurity, facts, say, setSecurity, show } from "./view.js";
+import { $, explainSecurity, facts, make, say, setSecurity, show } from "./view.js";
 
 /* Does it, says what went wrong below, and shows what is so now. */
 async function act(errorId, work) {
@@ -30,9 +30,11 @@ function drawAbout() {
   $("about-title").textContent = t.name;
   const security = user?.security ?? t.last?.security ?? "";
   setSecurity($("about-word"), security);
-  $("about-security").textContent = explainSecurity(security);
+  $("about-security").textContent = t.group ? "Each message goes from member to member, to each by itself." : explainSecurity(security);
   facts($("about-facts"), [["State", user?.state ?? ""], ["Address", user?.address ?? ""], ["Id", user?.id ?? ""]]);
   const isGroup = t.key.startsWith("+");
+  show($("about-group"), Boolean(t.group));
+  if (t.group) drawMembers(t.group);
   show($("about-proof"), Boolean(user?.id) && !isGroup);
   show($("verify-form"), security !== "verified");
   show($("about-compare"), security !== "verified");
@@ -41,6 +43,49 @@ function drawAbout() {
   show($("unmute"), flags.includes("muted"));
   show($("block"), !flags.includes("blocked") && !isGroup);
   show($("unblock"), flags.includes("blocked"));
+}
+
+function drawMembers(group) {
+  $("members").replaceChildren(...group.members.map((word) => {
+    if (word === own.id || word.endsWith(`#${own.id}`)) return make("li", "", "You");
+    const button = make("button", "", "Remove");
+    button.type = "button";
+    button.setAttribute("aria-label", `Remove ${word}`);
+    button.addEventListener("click", async () => {
+      await act("about-error", () => change("/api/group-remove", { group: group.word, user: word }));
+      drawAbout();
+    });
+    const name = make("span", "", word);
+    name.dir = "auto";
+    return make("li", "", name, button);
+  }));
+}
+
+/* Whom a group can have: those with a proven key. */
+function drawChoices() {
+  const able = allTalks().filter((t) => t.user?.id && t.user.security !== "unproven");
+  show($("group-form"), able.length > 0 && servesGroups());
+  $("group-members").replaceChildren(make("legend", "", "Members"), ...able.map((t) => {
+    const box = make("input", "");
+    box.type = "checkbox";
+    box.value = t.word;
+    return make("label", "", box, ` ${t.name}`);
+  }));
+}
+
+async function createGroup() {
+  const name = $("group-text").value.trim().replace(/^\+/, "");
+  const members = [...$("group-members").querySelectorAll("input:checked")].map((box) => box.value);
+  const { id } = await change("/api/group-create", { name, members });
+  await refresh();
+  await openWord(allTalks().find((t) => t.group?.id === id)?.word ?? `+${name}`);
+}
+
+/* Accepting, declining and leaving. */
+async function endInvitation(path, errorId) {
+  const t = openTalk();
+  if (!(await act(errorId, () => change(path, { group: t.word })))) return;
+  if (path.endsWith("leave") && openTalk() === t) leaveTalk();
 }
 
 export async function openAbout() {
@@ -91,13 +136,31 @@ export function startDialogs() {
     drawAbout();
   });
   aboutAction("mute", "/api/mute", () => ({ seconds: Number($("mute-time").value) }));
+  $("accept").addEventListener("click", () => endInvitation("/api/group-accept", "invitation-error"));
+  $("decline").addEventListener("click", () => endInvitation("/api/group-leave", "invitation-error"));
+  $("leave").addEventListener("click", async () => {
+    await endInvitation("/api/group-leave", "about-error");
+    if (!openTalk()) $("about-dialog").close();
+  });
+  $("invite-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    if (await act("about-error", () => change("/api/group-invite", { group: openTalk().word, user: $("invite-text").value.trim() })))
+      $("invite-text").value = "";
+    drawAbout();
+  });
+  $("group-form").addEventListener("submit", async (e) => {
+    e.preventDefault();
+    if (await act("group-error", createGroup)) $("new-dialog").close();
+  });
   aboutAction("trust", "/api/trust");
   aboutAction("unmute", "/api/unmute");
   aboutAction("block", "/api/block");
   aboutAction("unblock", "/api/unblock");
   $("new-chat").addEventListener("click", () => {
     $("new-text").value = "";
-    say("new-error", "");
+    $("group-text").value = "";
+    for (const id of ["new-error", "group-error"]) say(id, "");
+    drawChoices();
     $("new-dialog").showModal();
   });
   $("new-form").addEventListener("submit", async (e) => {

@@ -122,15 +122,23 @@ export function bubble(m, names) {
   return item;
 }
 
-/* A row of the list of conversations. */
-export function person({ key, name, state, last, unread, flags, isOpen }) {
+/* A row of the list of conversations: made once, so that whoever is about to press it does not miss it. */
+export function makePerson(key) {
   const button = make("button", "person");
   button.type = "button";
+  button.dataset.key = key;
+  return make("li", "", button);
+}
+
+export function drawPerson(row, { key, name, state, last, unread, flags, isOpen }) {
+  const button = row.firstChild;
   if (isOpen) button.setAttribute("aria-current", "true");
+  else button.removeAttribute("aria-current");
   const title = make("span", "person-name", name);
   title.dir = "auto";
   const marks = ["blocked", "muted", "namesake"].filter((f) => flags.includes(f)).join(", ");
-  const preview = make("span", "preview", last ? (last.direction === "sent" ? "You: " : "") + last.text.slice(0, 120) : state ?? "");
+  const author = last?.direction === "sent" ? "You: " : last && key.startsWith("+") ? `${last.user}: ` : "";
+  const preview = make("span", "preview", last ? author + last.text.slice(0, 120) : state ?? "");
   const top = make("span", "line", title, make("span", "when", last ? shortTime(last.time) : ""));
   const bottom = make("span", "line", preview);
   if (marks) bottom.append(make("span", "mark", marks));
@@ -141,9 +149,7 @@ export function person({ key, name, state, last, unread, flags, isOpen }) {
   }
   const words = make("span", "person-text", top, bottom);
   if (state && last) words.append(make("span", "hidden", `, ${state}`));
-  button.append(avatar(key, name, state), words);
-  button.dataset.key = key;
-  return make("li", "", button);
+  button.replaceChildren(avatar(key, name, state), words);
 }
 
 /* A result of searching. */
