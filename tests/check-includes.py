@@ -40,6 +40,8 @@ RULES = {
     "src/cli": (["base", "os", "bus"], ANY,
                 ["systemd/sd-bus.h", "systemd/sd-event.h", "json-c/json.h"]),
     "src/notify": (["base", "os", "bus"], ANY, ["systemd/sd-bus.h", "systemd/sd-event.h"]),
+    "src/web": (["base", "os", "bus"], ANY,
+                ["systemd/sd-bus.h", "systemd/sd-daemon.h", "systemd/sd-event.h", "json-c/json.h"]),
 }
 
 # Headers of libraries: only where they are named.
@@ -51,6 +53,7 @@ EXCEPTIONS = {
     ("src/core/crypto/identity.h", "core/discovery/announce.h"),
     ("src/os/config.c", "ini.h"),
     ("src/cli/shell.c", "histedit.h"),
+    ("src/web/server.c", "microhttpd.h"),
 }
 
 

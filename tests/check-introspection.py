@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The documented interface is the one that the service has
 
-usage: check-introspection.py SOURCE-ROOT [P2PCHATD]
+usage: check-introspection.py SOURCE-ROOT NAME [PROGRAM]
 
-Compares dbus/org.example.P2PChat.xml with what "p2pchatd --bus-introspect" prints from its vtables:
+Compares dbus/NAME.xml with what the program of that bus name prints with --bus-introspect, from its vtables:
 members, signatures, names of arguments, access and change signals of properties. Without the
 service only the documentation is looked at: a member without a description, an argument that is not
 described, a structure with other fields than its signature, an error that does not exist.
@@ -20,7 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "dbus"))
 import interface  # noqa: E402
 
-NAME = "org.example.P2PChat"
+NAME = sys.argv[2]
 PRIVILEGED = "org.freedesktop.systemd1.Privileged"
 
 complaints = []
@@ -84,8 +84,8 @@ def compare(documented, served):
             complain(f"{name}: lacks SD_BUS_VTABLE_UNPRIVILEGED, only root may use it")
 
 
-def check_service(documented, daemon):
-    printed = subprocess.run([daemon, "--bus-introspect"], stdout=subprocess.PIPE, check=True,
+def check_service(documented, program):
+    printed = subprocess.run([program, "--bus-introspect"], stdout=subprocess.PIPE, check=True,
                              timeout=60).stdout.decode()
     served = {name: i for name, i in interface.read(printed).items() if name.startswith(NAME)}
     for name in sorted(documented.keys() | served.keys()):
@@ -106,8 +106,8 @@ def main():
             complain(f"interface {one.name} has no description")
         for member in one.members:
             check_documentation(member, errors)
-    if len(sys.argv) > 2:
-        check_service(documented, sys.argv[2])
+    if len(sys.argv) > 3:
+        check_service(documented, sys.argv[3])
     for text in complaints:
         print(text, file=sys.stderr)
     sys.exit(1 if complaints else 0)

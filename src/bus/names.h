@@ -16,6 +16,8 @@
 #define P2PCHAT_BUS_LEDGER_INTERFACE "org.example.P2PChat.Ledger"
 #define P2PCHAT_BUS_FILES_INTERFACE "org.example.P2PChat.Files"
 #define P2PCHAT_BUS_IDENTITY_INTERFACE "org.example.P2PChat.Identity"
+/* Of p2pchat-web: its bus name and its one interface, at the same path. */
+#define P2PCHAT_WEB_BUS_NAME "org.example.P2PChat.Web"
 #define P2PCHAT_BUS_ERROR_PREFIX "org.example.P2PChat.Error."
 
 /* Signatures of the rows of ListUsers, of all history pages, of Diagnose, of the groups' List, of

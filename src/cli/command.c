@@ -79,6 +79,8 @@ const struct command commands[] = {
                 0, COMPLETE_USER, false, run_disconnect },
         { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
                 run_cancel },
+        { "web", "[--token]", "open the chat in a web browser of this machine", 0, 0, OPTION_TOKEN,
+                COMPLETE_NOTHING, false, run_web },
         { "help", "[COMMAND]", "explain the commands", 0, 1, 0, COMPLETE_COMMAND, false, run_help },
 };
 
@@ -115,6 +117,7 @@ static const struct {
         { "built-in", NULL, "the network that is built in" },
         { "detach", NULL, "do not wait until the other side has it" },
         { "name", "NAME", "what to call the file (default: as its path does)" },
+        { "token", NULL, "print what signs in, for scripts" },
 };
 
 const struct command *command_find(const char *name)

@@ -30,6 +30,7 @@ enum {
         OPTION_BUILT_IN = 1 << 16,
         OPTION_DETACH = 1 << 17,
         OPTION_NAME = 1 << 18,
+        OPTION_TOKEN = 1 << 19,
 };
 
 #define LINES_DEFAULT 50
@@ -140,4 +141,5 @@ int run_register(struct cli *cli, const struct arguments *a);
 int run_revoke(struct cli *cli, const struct arguments *a);
 int run_file(struct cli *cli, const struct arguments *a);
 int run_ledger(struct cli *cli, const struct arguments *a);
+int run_web(struct cli *cli, const struct arguments *a);
 int run_help(struct cli *cli, const struct arguments *a);

@@ -8,6 +8,6 @@ for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
     print(f'const char {name}[] =')
     with open(path, encoding='utf-8') as f:
         for line in f:
-            line = line.rstrip('\n').replace('\\', '\\\\').replace('"', '\\"')
+            line = line.rstrip('\n').replace('\\', '\\\\').replace('"', '\\"').replace('??', '?\\?')
             print(f'        "{line}\\n"')
     print('        ;')

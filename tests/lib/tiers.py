@@ -4,9 +4,8 @@
 
 Two kinds of tests. Those of meson belong to the tier that their suite names and run twice, in a
 plain and in a sanitized build. Programs tests/TIER/test-*.py, and with --long also long-*.py, print
-a line for each case (harness.py), and figures in lines that begin with "# "; those of integration
-and interop get a network namespace of their own, so that they neither hear each other nor anybody
-else.
+a line for each case (harness.py), and figures in lines that begin with "# "; all but those of e2e
+get a network namespace of their own, so that they neither hear each other nor anybody else.
 """
 
 import argparse
@@ -25,9 +24,9 @@ import time
 
 TREE = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 
-TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "desktop", "lintian", "e2e")
+TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "desktop", "web", "lintian", "e2e")
 MESON_TIERS = ("check", "unit", "sim", "fuzz", "integration")
-PROGRAM_TIERS = ("integration", "interop", "desktop", "e2e")
+PROGRAM_TIERS = ("integration", "interop", "desktop", "web", "e2e")
 
 PROGRAM_SECONDS_MAX = 1800
 FUZZ_SECONDS = 60
@@ -322,6 +321,30 @@ class Run:
                     missing.append(os.path.relpath(path, TREE))
         self.results.add("check", "not ok" if missing else "ok", "spdx", " ".join(missing))
 
+    def run_web(self, build):
+        """The page in a browser."""
+        if build is None:
+            self.results.leave_out("web", "the build failed")
+        elif not os.path.exists(os.path.join(build, "src/web/p2pchat-web")):
+            self.results.leave_out("web", "libmicrohttpd is not installed")
+        else:
+            self.run_programs("web", {"P2PCHAT_BUILD": build, "P2PCHAT_AXE": self.fetch_axe()},
+                              at_a_time=1)
+
+    def fetch_axe(self):
+        """axe.min.js of axe-core, or None; programs in a namespace of their own cannot fetch it."""
+        directory = self.path("axe")
+        script = os.path.join(directory, "node_modules", "axe-core", "axe.min.js")
+        if os.path.exists(script):
+            return script
+        os.makedirs(directory, exist_ok=True)
+        if shutil.which("npm") is None or not self.command(
+                "axe", ["npm", "install", "--prefix", directory, "--ignore-scripts", "--no-audit",
+                        "--no-fund", "axe-core@4"], env=dict(os.environ, HOME=directory)):
+            self.results.leave_out("web", "axe-core cannot be fetched by npm")
+            return None
+        return script
+
     def run_lintian(self):
         package = self.package()
         if package is None:
@@ -498,7 +521,7 @@ class Run:
 
     def run(self):
         directories = {"plain": None, "sanitized": None}
-        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "desktop")):
+        if any(self.wanted(t) for t in MESON_TIERS + ("interop", "desktop", "web")):
             directories["plain"], directories["sanitized"] = self.builds()
         for tier in ("check", "unit", "sim", "fuzz"):
             if not self.wanted(tier):
@@ -522,6 +545,8 @@ class Run:
         for tier in MESON_TIERS + ("interop", "desktop"):
             if self.wanted(tier) and tier not in self.results.counts and not self.options.only:
                 self.results.leave_out(tier, "there are no tests")
+        if self.wanted("web"):
+            self.run_web(directories["plain"])
         if self.wanted("lintian"):
             self.run_lintian()
         if self.wanted("e2e"):
