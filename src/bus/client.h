@@ -114,6 +114,8 @@ struct bus_client_signals {
         int (*message_state)(const char *id, const char *state, const char *reason, void *userdata);
         int (*user)(const char *user, const char *id, const char *state, void *userdata);
         int (*warning)(const char *kind, const char *user, const char *sentence, void *userdata);
+        int (*file_offered)(const char *id, const char *user, const char *name,
+                const char *security, uint64_t size, void *userdata);
         int (*file_progress)(const char *id, uint64_t done, uint64_t size, void *userdata);
         int (*file_finished)(const char *id, const char *state, const char *reason, void *userdata);
         int (*invited)(const char *group, const char *id, const char *inviter, void *userdata);

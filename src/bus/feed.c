@@ -241,12 +241,32 @@ static int on_invited(const char *group, const char *id, const char *inviter, vo
         return f->handler->invited ? f->handler->invited(group, id, inviter, f->userdata) : 0;
 }
 
+static int on_file_offered(const char *id, const char *user, const char *name, const char *security,
+        uint64_t size, void *userdata)
+{
+        struct feed *f = userdata;
+
+        return f->handler->file_offered
+                       ? f->handler->file_offered(id, user, name, security, size, f->userdata)
+                       : 0;
+}
+
+static int on_file_finished(const char *id, const char *state, const char *reason, void *userdata)
+{
+        struct feed *f = userdata;
+
+        return f->handler->file_finished ? f->handler->file_finished(id, state, reason, f->userdata)
+                                         : 0;
+}
+
 static const struct bus_client_signals signals = {
         .message = on_message,
         .message_state = on_message_state,
         .user = on_user,
         .warning = on_warning,
         .invited = on_invited,
+        .file_offered = on_file_offered,
+        .file_finished = on_file_finished,
         .last_sequence = on_last_sequence,
         .service = on_service,
         .disconnected = on_disconnected,

@@ -39,6 +39,9 @@ struct feed_handler {
         int (*user)(const char *user, const char *id, const char *state, void *userdata);
         int (*warning)(const char *kind, const char *user, const char *sentence, void *userdata);
         int (*invited)(const char *group, const char *id, const char *inviter, void *userdata);
+        int (*file_offered)(const char *id, const char *user, const char *name,
+                const char *security, uint64_t size, void *userdata);
+        int (*file_finished)(const char *id, const char *state, const char *reason, void *userdata);
 };
 
 /* @user: a user word, or "" for everybody. @where, @user and @handler must outlive the feed. */

@@ -94,12 +94,17 @@ static int on_properties(struct bus_client *c, sd_bus_message *m)
 static int on_file_signal(struct bus_client *c, sd_bus_message *m)
 {
         const struct bus_client_signals *s = c->signals;
-        const char *id, *state, *reason;
+        const char *id, *user, *name, *security, *state, *reason;
         uint64_t done, size;
         int r = 0;
 
-        if (s->file_progress &&
-                sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Progress")) {
+        if (s->file_offered &&
+                sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Offered")) {
+                r = sd_bus_message_read(m, "sssst", &id, &user, &name, &security, &size);
+                if (r >= 0)
+                        r = s->file_offered(id, user, name, security, size, c->userdata);
+        } else if (s->file_progress &&
+                   sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Progress")) {
                 r = sd_bus_message_read(m, "stt", &id, &done, &size);
                 if (r >= 0)
                         r = s->file_progress(id, done, size, c->userdata);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opening a conversation */
+/* Other programs */
 #include "notify/launch.h"
 
 #include <spawn.h>
@@ -26,6 +26,17 @@ static int spawn(const char *const *command)
                 r = posix_spawnp(&pid, command[0], NULL, &attributes, (char **)command, environ);
         (void)posix_spawnattr_destroy(&attributes);
         return -r;
+}
+
+int launch_download(const char *id)
+{
+        static const char script[] =
+                "directory=$(xdg-user-dir DOWNLOAD 2>/dev/null) || directory=\n"
+                "[ -d \"$directory\" ] || directory=$HOME\n"
+                "exec p2pchat file accept \"$1\" \"$directory/\" </dev/null >/dev/null\n";
+        const char *command[] = { "sh", "-c", script, "sh", id, NULL };
+
+        return spawn(command);
 }
 
 static bool has_web(sd_bus *bus)

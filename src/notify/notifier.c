@@ -6,44 +6,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "bus/feed.h"
 #include "bus/names.h"
 #include "notify/launch.h"
-#include "notify/server.h"
+#include "notify/notifier-private.h"
 #include "os/log.h"
-#include "os/state.h"
 
 #define MUTE_SECONDS 3600
 #define SAVE_USEC (2 * USEC_PER_SEC)
-#define MISSED_MAX 16  /* conversations that are named in the summary */
-#define REPLIES_MAX 16 /* of which a later failure is told */
-
-struct missed {
-        char word[BUBBLE_WORD_SIZE_MAX];
-        size_t n;
-};
-
-/* A message that was written in a bubble. */
-struct answer {
-        char id[40];
-        char word[BUBBLE_WORD_SIZE_MAX];
-};
-
-struct notifier {
-        struct notifier_options options;
-        sd_event *event;
-        struct server *server;
-        struct feed *feed;
-        struct bookmark bookmark;
-        sd_event_source *save;
-        bool is_started; /* the feed */
-        bool is_summing; /* until it has caught up for the first time */
-        bool is_refused; /* the bus keeps this user away; the loop ends once he was told */
-        struct missed missed[MISSED_MAX];
-        size_t n_missed, n_missed_messages;
-        struct answer answers[REPLIES_MAX];
-        size_t answer_next;
-};
 
 /*
  * Where we are
@@ -77,8 +46,8 @@ static int save_later(struct notifier *n)
 /*
  * Bubbles with one sentence
  */
-static int show_sentence(struct notifier *n, enum bubble_kind kind, const char *key,
-        const char *title, const char *sentence)
+int notifier_say(struct notifier *n, enum bubble_kind kind, const char *key, const char *title,
+        const char *sentence)
 {
         struct bubble *b = server_get(n->server, kind, key);
 
@@ -90,12 +59,12 @@ static int show_sentence(struct notifier *n, enum bubble_kind kind, const char *
         return server_show(n->server, b);
 }
 
-static int show_failure(struct notifier *n, const char *word, const char *what, const char *why)
+int notifier_failed(struct notifier *n, const char *word, const char *what, const char *why)
 {
         char title[BUBBLE_WORD_SIZE_MAX];
 
         (void)snprintf(title, sizeof title, "%s: %.150s", what, word);
-        return show_sentence(n, BUBBLE_FAILURE, word, title, why);
+        return notifier_say(n, BUBBLE_FAILURE, word, title, why);
 }
 
 /*
@@ -131,7 +100,7 @@ static int show_missed(struct notifier *n)
                 size += k > 0 ? (size_t)k : 0;
         }
         n->n_missed = n->n_missed_messages = 0;
-        return show_sentence(n, BUBBLE_MISSED, "", title, sentence);
+        return notifier_say(n, BUBBLE_MISSED, "", title, sentence);
 }
 
 static int show_message(struct notifier *n, const struct bus_message *m)
@@ -183,7 +152,7 @@ static int on_message_state(const char *id, const char *state, const char *reaso
                 return 0;
         for (size_t i = 0; i < REPLIES_MAX; i++)
                 if (streq(n->answers[i].id, id))
-                        return show_failure(n, n->answers[i].word, "Not delivered", reason);
+                        return notifier_failed(n, n->answers[i].word, "Not delivered", reason);
         return 0;
 }
 
@@ -204,7 +173,7 @@ static int on_warning(const char *kind, const char *user, const char *sentence, 
                 (void)snprintf(key, sizeof key, "%s %.150s", kind, user);
                 (void)snprintf(title, sizeof title, "%s%s%.150s", warnings[i].title,
                         user[0] ? ": " : "", user);
-                return show_sentence(userdata, BUBBLE_WARNING, key, title, sentence);
+                return notifier_say(userdata, BUBBLE_WARNING, key, title, sentence);
         }
         return 0;
 }
@@ -223,7 +192,7 @@ static int refuse(struct notifier *n)
                 "that: \"adduser %.32s p2pchat\". Then log in again.",
                 user ? user->pw_name : "USER");
         log_warning("%s", sentence);
-        return show_sentence(n, BUBBLE_REFUSED, "", "Chat is not for you yet", sentence);
+        return notifier_say(n, BUBBLE_REFUSED, "", "Chat is not for you yet", sentence);
 }
 
 static int start_feed(struct notifier *n)
@@ -244,7 +213,8 @@ static int start_feed(struct notifier *n)
         if (r < 0)
                 return r;
         n->is_started = true;
-        return save_later(n);
+        r = notifier_show_waiting(n);
+        return r < 0 ? r : save_later(n);
 }
 
 static int on_service(bool there, void *userdata)
@@ -261,82 +231,24 @@ static const struct feed_handler feed_handler = {
         .service = on_service,
         .message_state = on_message_state,
         .warning = on_warning,
+        .invited = notifier_invited,
+        .file_offered = notifier_offered,
+        .file_finished = notifier_finished,
 };
 
 /*
  * Buttons
  */
-struct request {
-        struct notifier *notifier;
-        bool is_message;
-        char word[BUBBLE_WORD_SIZE_MAX];
-};
-
-static int on_answered(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        struct request *q = userdata;
-        struct notifier *n = q->notifier;
-        const sd_bus_error *e = sd_bus_message_get_error(m);
-        struct answer *a;
-        const char *id;
-
-        if (e)
-                return show_failure(n, q->word, q->is_message ? "Not sent" : "Not muted",
-                        e->message ? e->message : e->name);
-        if (!q->is_message || sd_bus_message_read(m, "s", &id) < 0)
-                return 0;
-        a = &n->answers[n->answer_next++ % REPLIES_MAX];
-        (void)snprintf(a->id, sizeof a->id, "%s", id);
-        memcpy(a->word, q->word, sizeof a->word);
-        return 0;
-}
-
-/* Calls the service without waiting. @m has all its arguments; it is given up. */
-static int call(struct notifier *n, sd_bus_message *m, const char *word, bool is_message)
-{
-        sd_bus_slot *slot = NULL;
-        struct request *q = calloc(1, sizeof *q);
-        int r;
-
-        if (!q)
-                return -ENOMEM;
-        q->notifier = n;
-        q->is_message = is_message;
-        (void)snprintf(q->word, sizeof q->word, "%s", word);
-        r = sd_bus_call_async(bus_client_bus(feed_client(n->feed)), &slot, m, on_answered, q, 0);
-        if (r >= 0)
-                r = sd_bus_slot_set_destroy_callback(slot, free);
-        if (r < 0)
-                free(q);
-        else
-                r = sd_bus_slot_set_floating(slot, 1);
-        sd_bus_slot_unref(slot);
-        return r;
-}
-
-static int new_call(struct notifier *n, const char *member, sd_bus_message **ret)
-{
-        struct bus_client *c = feed_client(n->feed);
-
-        if (!c)
-                return -ENOTCONN;
-        return sd_bus_message_new_method_call(bus_client_bus(c), ret, P2PCHAT_BUS_NAME,
-                P2PCHAT_BUS_PATH, P2PCHAT_BUS_INTERFACE, member);
-}
-
 static void mute(struct notifier *n, const char *word)
 {
         _cleanup_(sd_bus_message_unrefp)
         sd_bus_message *m = NULL;
         int r;
 
-        r = new_call(n, "Mute", &m);
+        r = call_new(n, P2PCHAT_BUS_INTERFACE, "Mute", &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "st", word, (uint64_t)MUTE_SECONDS);
-        if (r >= 0)
-                r = call(n, m, word, false);
-        if (r < 0)
-                (void)show_failure(n, word, "Not muted", "The chat service is not there.");
+        call_send(n, m, r, word, "Not muted");
 }
 
 static void on_reply(struct bubble *b, const char *text, void *userdata)
@@ -348,13 +260,10 @@ static void on_reply(struct bubble *b, const char *text, void *userdata)
 
         if (b->kind != BUBBLE_CONVERSATION || !text[0])
                 return;
-        r = new_call(n, "SendMessage", &m);
+        r = call_new(n, P2PCHAT_BUS_INTERFACE, "SendMessage", &m);
         if (r >= 0)
                 r = sd_bus_message_append(m, "ss", b->key, text);
-        if (r >= 0)
-                r = call(n, m, b->key, true);
-        if (r < 0)
-                (void)show_failure(n, b->key, "Not sent", "The chat service is not there.");
+        call_send(n, m, r, b->key, CALL_SEND_FAILED);
 }
 
 static void open_conversation(struct notifier *n, const char *word)
@@ -366,7 +275,7 @@ static void open_conversation(struct notifier *n, const char *word)
         if (r >= 0)
                 return;
         log_warning_errno(r, "Failed to open the conversation: %m");
-        (void)show_failure(n, word, "Cannot open",
+        (void)notifier_failed(n, word, "Cannot open",
                 "Neither the web page nor a terminal was found. Install p2pchat-web, or run "
                 "\"p2pchat chat\" in a terminal.");
 }
@@ -382,13 +291,15 @@ static size_t on_actions(
                 ret[n++] = (struct server_action){ has_reply ? ACTION_REPLY : "reply", "Reply" };
                 ret[n++] = (struct server_action){ "mute", "Mute 1 h" };
         }
-        return n;
+        return n + notifier_request_actions(b, ret + n);
 }
 
 static void on_action(struct bubble *b, const char *key, void *userdata)
 {
         struct notifier *n = userdata;
 
+        if (notifier_request_action(n, b, key))
+                return;
         if (b->kind == BUBBLE_CONVERSATION && streq(key, "mute"))
                 mute(n, b->key);
         else if (b->kind == BUBBLE_CONVERSATION &&

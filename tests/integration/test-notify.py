@@ -4,6 +4,7 @@
 
 import os
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from daemon import *  # noqa: E402,F403
@@ -293,6 +294,86 @@ def a_key_that_changed_is_shown():
     shown = server.notify(lambda n: n.hints["category"] == "im.error")
     assert_equal(shown.hints["urgency"], 2)
     assert_in("Bob", shown.summary)
+
+
+def offer(daemon, name, data):
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return daemon.file_send("Ece", name, file)
+
+
+@test
+def a_file_is_accepted_in_its_bubble():
+    ece, bob = pair()
+    desktop = Desktop({"xdg-user-dir": 'echo "$HOME/down"\n'})
+    desktop.give_cli(ece.bus)
+    os.mkdir(os.path.join(desktop.home, "down"))
+    server = desktop.mock(ALL)
+    ready(desktop.notifier(ece.bus), server, bob)
+    offer(bob, "holiday <1>.jpg", b"x" * 70000)
+    shown = server.notify(lambda n: n.hints["category"] == "transfer")
+    assert_equal(shown.summary, "Bob offers a file")
+    assert_equal(shown.body, "holiday &lt;1&gt;.jpg, 68.4 KiB\n<i>encrypted</i>")
+    assert_equal(shown.actions, ["accept", "Accept", "reject", "Reject"])
+    server.emit("ActionInvoked", "us", shown.id, "accept")
+    server.notify(lambda n: "It is here" in n.body)
+    with open(os.path.join(desktop.home, "down", "holiday <1>.jpg"), "rb") as file:
+        assert_equal(file.read(), b"x" * 70000)
+
+
+@test
+def a_file_is_rejected_or_taken_back():
+    ece, bob = pair()
+    desktop = Desktop()
+    server = desktop.mock(ALL)
+    ready(desktop.notifier(ece.bus), server, bob)
+    signals = bob.signals()
+    first = offer(bob, "first", b"1")
+    shown = server.notify(lambda n: n.body.startswith("first"))
+    server.emit("ActionInvoked", "us", shown.id, "reject")
+    assert_equal(signals.wait("Finished", lambda a: a[0] == first)[2], "rejected")
+    second = offer(bob, "second", b"2")
+    shown = server.notify(lambda n: n.body.startswith("second"))
+    bob.file("Cancel", "s", second)
+    wait_for(lambda: [shown.id] in [list(a) for a in server.all("CloseNotification")], 60,
+             "the bubble goes with the offer")
+
+
+@test
+def an_invitation_is_accepted_or_declined_in_its_bubble():
+    ece, bob = pair()
+    ece.call("SendMessage", "ss", "Bob", "hi")
+    desktop = Desktop()
+    server = desktop.mock(ALL)
+    ready(desktop.notifier(ece.bus), server, bob)
+    bob.group("Create", "sas", "team", ["Ece"])
+    shown = server.notify(lambda n: n.summary == "Invitation to +team")
+    assert_equal(shown.body, "Bob invites you.")
+    assert_equal(shown.actions, ["accept", "Accept", "reject", "Decline"])
+    server.emit("ActionInvoked", "us", shown.id, "accept")
+    wait_for(lambda: [g[2] for g in ece.group("List")[0]] == ["member"], 60, "a member")
+    bob.call("SendMessage", "ss", "+team", "welcome all")
+    shown = server.notify(lambda n: "welcome all" in n.body)
+    assert_equal((shown.summary, shown.body.split("\n")[0]), ("+team", "Bob: welcome all"))
+    bob.group("Create", "sas", "others", ["Ece"])
+    shown = server.notify(lambda n: n.summary == "Invitation to +others")
+    server.emit("ActionInvoked", "us", shown.id, "reject")
+    wait_for(lambda: [g[1] for g in ece.group("List")[0]] == ["+team"], 60, "declined")
+
+
+@test
+def what_waited_before_the_login_is_shown():
+    ece, bob = pair()
+    ece.call("SendMessage", "ss", "Bob", "hi")
+    offer(bob, "early", b"1")
+    bob.group("Create", "sas", "team", ["Ece"])
+    wait_for(lambda: ece.files() and ece.group("List")[0], 60, "both are there")
+    desktop = Desktop()
+    server = desktop.mock(ALL)
+    desktop.notifier(ece.bus)
+    server.notify(lambda n: n.body.startswith("early, 1 byte"))
+    server.notify(lambda n: n.summary == "Invitation to +team")
 
 
 @test

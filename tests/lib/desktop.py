@@ -127,6 +127,14 @@ class Desktop:
                     DBUS_SESSION_BUS_ADDRESS=self.bus.address,
                     PATH=self.bin + ":" + os.environ["PATH"], **more)
 
+    def give_cli(self, bus):
+        """Its command p2pchat asks the service on @bus."""
+        path = os.path.join(self.bin, "p2pchat")
+        program = os.path.join(build_directory(), "src/cli/p2pchat")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nexec {program} --bus={bus.address} \"$@\"\n")
+        os.chmod(path, 0o755)
+
     def mock(self, capabilities):
         return Mock(self, capabilities)
 
