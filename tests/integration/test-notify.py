@@ -314,7 +314,7 @@ def a_file_is_accepted_in_its_bubble():
     offer(bob, "holiday <1>.jpg", b"x" * 70000)
     shown = server.notify(lambda n: n.hints["category"] == "transfer")
     assert_equal(shown.summary, "Bob offers a file")
-    assert_equal(shown.body, "holiday &lt;1&gt;.jpg, 68.4 KiB\n<i>encrypted</i>")
+    assert_equal(shown.body, "holiday &lt;1&gt;.jpg, 68 KiB\n<i>encrypted</i>")
     assert_equal(shown.actions, ["accept", "Accept", "reject", "Reject"])
     server.emit("ActionInvoked", "us", shown.id, "accept")
     server.notify(lambda n: "It is here" in n.body)
