@@ -110,6 +110,7 @@ TEST(both_ways_at_once)
         net_pass(&net, USEC_PER_MINUTE);
         ASSERT_EQ(spools_count(&ece->files, FILE_NEWS_FINISHED), 6);
         ASSERT_EQ(spools_count(&bob->files, FILE_NEWS_FINISHED), 6);
+        ASSERT_EQ(ece->files.n_reads_max, 2); /* of three that could be */
         ASSERT_EQ(ece->files.n_read, 3 * FILE_SIZE + 3);
         ASSERT_EQ(bob->files.n_read, 3 * FILE_SIZE - 3);
         net_done(&net);
