@@ -186,6 +186,7 @@ static void restore(struct machine *m)
         check(m, store_load_streams(m->store, restore_stream, m), "store_load_streams()");
         check(m, store_load_marks(m->store, restore_mark, m), "store_load_marks()");
         check(m, store_load_refused(m->store, restore_refused, m), "store_load_refused()");
+        machine_restore_files(m);
         machine_restore_ledger(m);
         check(m, store_load_queued(m->store, restore_queued, m), "store_load_queued()");
 }
@@ -265,6 +266,7 @@ void machine_done(struct machine *m)
         for (unsigned i = 0; i < m->n_backups; i++)
                 fault_copy_free(m->backups[i].copy);
         identity_done(&m->identity);
+        machine_drop_spools(m);
         drop_held(m);
 }
 
@@ -334,6 +336,9 @@ void machine_put_back(struct machine *m, const struct backup *backup)
         else
                 trace_line(m->world, "%c gets an empty disk", m->letter);
         m->was_put_back = true;
+        /* Of the spool there may be no copy. */
+        if (!backup || world_chance(m->world, 500))
+                machine_drop_spools(m);
         m->world->n_put_back++;
         oracle_put_back(m);
 }
@@ -420,6 +425,9 @@ static void carry_out(struct machine *m, const struct effect *effect)
                                           .type = EVENT_LOADED,
                                           .machine = m,
                                           .id = effect->load.id });
+        else if (effect->type == EFFECT_ASK_ROOM ||
+                 (effect->type >= EFFECT_SPOOL_WRITE && effect->type <= EFFECT_SPOOL_DISCARD))
+                machine_ask_spool(m, effect);
         else if (effect->type == EFFECT_LOAD_CHAIN || effect->type == EFFECT_LOAD_BLOCK)
                 machine_load_for_ledger(m, effect);
         else
@@ -514,7 +522,7 @@ static void advance(struct machine *m)
 }
 
 /* Its own business, which waits while it stands still. */
-static void put_off(struct machine *m, const struct event *e)
+static void put_off(struct machine *m, struct event *e)
 {
         struct event later = *e;
 
@@ -527,6 +535,7 @@ static void put_off(struct machine *m, const struct event *e)
         }
         later.time_usec = m->resume_usec;
         world_schedule(m->world, &later);
+        e->data = NULL;
 }
 
 void machine_event(struct machine *m, struct event *e)
@@ -544,6 +553,9 @@ void machine_event(struct machine *m, struct event *e)
                 load(m, e);
         } else if (e->type == EVENT_BLOCK || e->type == EVENT_CHAIN || e->type == EVENT_WORK) {
                 machine_ledger_event(m, e);
+        } else if (e->type == EVENT_SPOOL || e->type == EVENT_ANSWER || e->type == EVENT_ROOM ||
+                   e->type == EVENT_TAKE) {
+                machine_files_event(m, e);
         } else if (e->type == EVENT_RESUME && e->time_usec == m->resume_usec) {
                 go_on(m);
         } else if (e->type == EVENT_DEADLINE && e->time_usec == m->deadline_usec) {

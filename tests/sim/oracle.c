@@ -28,6 +28,7 @@ struct oracle *oracle_free(struct oracle *o)
                         free(o->pairs[i][k].said);
         }
         free(o->said);
+        free(o->files);
         table_done(&o->by_id);
         table_done(&o->by_text);
         free(o);
@@ -319,7 +320,9 @@ void oracle_event(struct machine *m, const struct store_event *event)
         case STORE_EVENT_USERNAME:
         case STORE_EVENT_CERTIFIED:
         case STORE_EVENT_INVITED:
+                return;
         case STORE_EVENT_FILE:
+                oracle_file(m, &event->file);
                 return;
         case STORE_EVENT_KNOWN:
                 known(m, event->known.peer);
@@ -445,6 +448,7 @@ void oracle_stopped(struct machine *m)
         struct oracle *o = m->world->oracle;
 
         o->n_calls[m->index] = 0;
+        oracle_files_stopped(m);
         if (m->is_off)
                 o->stands_until_usec[m->index] =
                         MAX(o->stands_until_usec[m->index], m->world->now_usec);
@@ -467,6 +471,7 @@ void oracle_turn_ended(struct machine *m)
         struct oracle *o = w->oracle;
 
         take_forgotten(m, true);
+        oracle_files_committed(m);
         if (o->n_queued[m->index] != node_messages_queued(m->node))
                 world_fail(w, "%c has %zu messages queued, not %zu", m->letter,
                         node_messages_queued(m->node), o->n_queued[m->index]);

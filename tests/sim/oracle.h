@@ -23,6 +23,8 @@
  *   - what came twice has an excuse: a connection that broke, or a process that died
  *   - messages of one queue come in the order of writing
  *
+ * Of files (oracle-file.c): who accepted one gets it whole and once.
+ *
  * A disk that is put back to an older state, or lost, may have forgotten what its own machine wrote
  * and heard afterwards, and nothing else:
  *   - What the machine wrote afterwards is not expected any more; where it arrived already it
@@ -95,6 +97,8 @@ struct oracle {
         size_t n_rows[MACHINES_MAX];
         unsigned forgotten[MACHINES_MAX][32]; /* conversations with whom, in this turn */
         size_t n_forgotten[MACHINES_MAX];
+        struct shared_file *files; /* oracle-file.c, in the order of offering */
+        size_t n_files, n_handed_over;
         size_t n_queued[MACHINES_MAX];
         uint64_t disk_life[MACHINES_MAX]; /* rises when it is put back */
         uint64_t sequence_last[MACHINES_MAX];
@@ -143,6 +147,19 @@ void oracle_replied(
 bool oracle_waits(struct world *w, bool native_only);
 void oracle_expect_delivered(struct world *w, bool native_only);
 void oracle_expect_quiet(struct world *w);
+
+/* oracle-file.c */
+size_t oracle_next_file(struct world *w);
+void oracle_file_offered(
+        struct machine *m, struct machine *to, const uint8_t hash[static HASH_SIZE], size_t size);
+void oracle_file_accepted(struct machine *m, const char *name);
+void oracle_file_given_up(struct machine *m, const char *name);
+void oracle_file_taken(struct machine *m, const char *id, const void *data, size_t size);
+void oracle_file(struct machine *m, const struct change_file *c);
+/* What was done in its turn is certain; or is lost. */
+void oracle_files_committed(struct machine *m);
+void oracle_files_stopped(struct machine *m);
+void oracle_expect_files(struct world *w);
 
 /* Shared by the files of the oracle */
 struct said *oracle_find(struct oracle *o, const struct ulid *id);

@@ -3,9 +3,7 @@
  * Worlds by chance
  *
  *     sim [--seed N] [--seeds K] [--nodes N] [--hours H] [--faults LIST] [--classic] [--ring]
- * [--ledger]
- * [--trace]
- *         [--twice]
+ * [--ledger] [--files] [--trace] [--twice]
  *
  * For every seed some machines live for some hours, their users write, cancel, block, rename, trust
  * and forget, and the faults of LIST strike (see faults[] in strikes.c, "all" or "none"; in half of
@@ -26,7 +24,7 @@
 struct totals {
         uint64_t n_seeds, n_said, n_native, n_delivered, n_cancelled, n_failed, n_sessions;
         uint64_t n_crashes, n_put_back, n_turns, n_steps, n_gone;
-        uint64_t n_blocks, n_names;
+        uint64_t n_blocks, n_names, n_files, n_handed_over;
 };
 
 static void add_totals(struct totals *t, const struct world *w)
@@ -43,6 +41,8 @@ static void add_totals(struct totals *t, const struct world *w)
         t->n_crashes += w->n_crashes;
         t->n_blocks += w->n_blocks;
         t->n_names += w->n_names;
+        t->n_files += o->n_files;
+        t->n_handed_over += o->n_handed_over;
         t->n_put_back += w->n_put_back;
         t->n_turns += w->n_turns;
         t->n_steps += w->n_steps;
@@ -59,6 +59,7 @@ struct arguments {
         const char *list;
         bool is_twice, is_classic; /* nobody has an identity */
         bool has_ledger;           /* all are members, and register; in the ring, too */
+        bool has_files;            /* users send them, too */
         bool has_ring;             /* all take part in it: sessions come and go for it, too */
         double hours;
 };
@@ -99,6 +100,21 @@ static unsigned choose_faults(struct run *r, unsigned wanted)
         return below(r, 2) ? wanted : wanted & (unsigned)random_u64(r->random);
 }
 
+/* Whatever is offered is accepted now. Whom a disk was lost to is told of an offer again only now
+ * and then. */
+static void settle_files(struct world *w)
+{
+        size_t n = 1;
+
+        for (int i = 0; i < 30 && n > 0; i++) {
+                n = 0;
+                for (unsigned k = 0; k < w->n_machines; k++)
+                        n += machine_accept_all(&w->machines[k]);
+                world_run(w, 5 * USEC_PER_MINUTE);
+        }
+        oracle_expect_files(w);
+}
+
 /* Old programs take one message after the other, and a long queue its time. */
 static void settle(struct world *w, bool has_ring)
 {
@@ -125,6 +141,7 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
                 .is_classic = a->is_classic,
                 .has_ring = a->has_ring,
                 .has_ledger = a->has_ledger,
+                .has_files = a->has_files,
         };
         struct world *w = world_new(&a->options);
         uint64_t hash;
@@ -141,10 +158,14 @@ static uint64_t run(const struct arguments *a, struct totals *totals)
         populate(&r);
         world_at(w, 5 * USEC_PER_SEC, tick_user, &r);
         world_at(w, 20 * USEC_PER_SEC, tick_fault, &r);
+        if (r.has_files)
+                world_at(w, 10 * USEC_PER_SEC, tick_file, &r);
         if (r.rogue)
                 world_at(w, 10 * USEC_PER_SEC, tick_rogue, &r);
         world_run_until(w, r.end_usec);
         repair(&r);
+        if (a->has_files)
+                settle_files(w);
         settle(w, a->has_ring);
         if (a->has_ledger)
                 world_expect_one_chain(w);
@@ -162,12 +183,13 @@ static void print_totals(const struct totals *t, double hours)
         printf("# %" PRIu64 " seeds of %g h: %" PRIu64 " messages (%" PRIu64 " native), %" PRIu64
                " delivered, %" PRIu64 " cancelled, %" PRIu64 " failed, %" PRIu64
                " on disks that were put back; %" PRIu64 " sessions, %" PRIu64 " crashes, %" PRIu64
-               " restores, %" PRIu64 " blocks with %" PRIu64
-               " names; lost 0, doubled 0, out of order 0; %" PRIu64 " turns, %" PRIu64
-               " steps, %.1f s\n",
+               " restores, %" PRIu64 " blocks with %" PRIu64 " names, %" PRIu64 " files, %" PRIu64
+               " of them handed over; lost 0, doubled 0, out of order 0; %" PRIu64
+               " turns, %" PRIu64 " steps, %.1f s\n",
                 t->n_seeds, hours, t->n_said, t->n_native, t->n_delivered, t->n_cancelled,
                 t->n_failed, t->n_gone, t->n_sessions, t->n_crashes, t->n_put_back, t->n_blocks,
-                t->n_names, t->n_turns, t->n_steps, (double)clock() / CLOCKS_PER_SEC);
+                t->n_names, t->n_files, t->n_handed_over, t->n_turns, t->n_steps,
+                (double)clock() / CLOCKS_PER_SEC);
 }
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
@@ -181,6 +203,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                 { "classic", no_argument, NULL, 'c' },
                 { "ring", no_argument, NULL, 'r' },
                 { "ledger", no_argument, NULL, 'l' },
+                { "files", no_argument, NULL, 'i' },
                 { "trace", no_argument, NULL, 't' },
                 { "twice", no_argument, NULL, '2' },
                 { 0 },
@@ -204,6 +227,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
                         ret->has_ring = true;
                 else if (c == 'l')
                         ret->has_ring = ret->has_ledger = true;
+                else if (c == 'i')
+                        ret->has_files = true;
                 else if (c == 't')
                         ret->options.trace = true;
                 else if (c == '2')
@@ -222,9 +247,10 @@ static int run_seed(struct arguments *a, struct totals *totals)
 
         (void)snprintf(command, sizeof command,
                 "sim --seed %" PRIu64 " --nodes %" PRIu64
-                " --hours %g --faults %.160s%s%s%s --trace",
+                " --hours %g --faults %.160s%s%s%s%s --trace",
                 a->options.seed, a->n_nodes, a->hours, a->list, a->is_classic ? " --classic" : "",
-                a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "");
+                a->has_ring ? " --ring" : "", a->has_ledger ? " --ledger" : "",
+                a->has_files ? " --files" : "");
         a->options.command = command;
         hash = run(a, totals);
         if (!a->is_twice || run(a, &again) == hash)

@@ -33,7 +33,7 @@ struct run {
         unsigned faults;
         unsigned n_nodes;
         bool is_classic; /* nobody has an identity */
-        bool has_ring, has_ledger;
+        bool has_ring, has_ledger, has_files;
         usec_t end_usec;
         unsigned host_last;
         uint64_t n_texts;
@@ -53,6 +53,7 @@ static inline struct machine *any(struct run *r)
 
 /* users.c */
 void tick_user(struct world *w, void *userdata);
+void tick_file(struct world *w, void *userdata);
 void rename_one(struct machine *m, const char *name);
 void unblock_all(struct machine *m);
 

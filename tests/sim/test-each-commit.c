@@ -2,16 +2,17 @@
 /*
  * Death at every commit
  *
- * Two machines meet and write to each other, in one fixed course. Then the same course is run once
- * for every commit of either machine and every line of the turn around it: there the machine dies,
- * starts again a little later, and in the end every message must have come once and in order. The
- * oracle watches; it is the same as that of the worlds by chance.
+ * Two machines meet, write to each other and share files, in one fixed course. Then the same course
+ * is run once for every commit of either machine and every line of the turn around it: there the
+ * machine dies, starts again a little later, and in the end every message must have come once and
+ * in order. The oracle watches; it is the same as that of the worlds by chance.
  */
 #include "tests/sim/scenario.h"
 
 /* What happens beside the one death. */
 enum course {
         COURSE_PLAIN,
+        COURSE_FILES,        /* a file goes each way */
         COURSE_CANCEL,       /* one of the messages is called back */
         COURSE_PUT_BACK_A,   /* a's disk is put back to an older state */
         COURSE_PUT_BACK_B,   /* or b's, */
@@ -57,6 +58,7 @@ static void meddle(struct world *w, enum course course)
 
         switch (course) {
         case COURSE_PLAIN:
+        case COURSE_FILES:
         case N_COURSES:
                 return;
         case COURSE_CANCEL:
@@ -77,6 +79,19 @@ static void meddle(struct world *w, enum course course)
                 machine_put_back(b, NULL);
                 return;
         }
+}
+
+/* Whatever was offered so far is accepted, and what is whole is taken. */
+static void share(struct world *w, bool is_offering)
+{
+        for (unsigned i = 0; i < 2; i++) {
+                struct machine *m = &w->machines[i];
+
+                if (is_offering)
+                        machine_offer(m, &w->machines[!i], 5 * TRANSFER_CHUNK_SIZE + 7 + i);
+                (void)machine_accept_all(m);
+        }
+        rest(w, 5);
 }
 
 /* How many commits there were. */
@@ -101,11 +116,19 @@ static uint64_t run(const struct world_options *options, enum course course)
         rest(w, 2);
         meddle(w, course);
         rest(w, 5);
+        for (int i = 0; i < 4 && course == COURSE_FILES; i++)
+                share(w, i == 0);
         send(a, "seven");
         send(a, "eight");
         send(b, "nine");
         rest(w, 2);
+        if (course == COURSE_FILES)
+                share(w, false);
         rest(w, 5 * 60);
+        if (course == COURSE_FILES)
+                oracle_expect_files(w);
+        if (course == COURSE_FILES && options->crash_commit > w->n_commits)
+                ASSERT_EQ(w->oracle->n_handed_over, 2);
         oracle_expect_delivered(w, true);
         rest(w, 5 * 60);
         rest(w, 60); /* when it died in the last minute but one */

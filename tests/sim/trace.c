@@ -232,6 +232,10 @@ void trace_event(struct machine *m, const struct store_event *event)
                         event->invited.by);
                 return;
         case STORE_EVENT_FILE:
+                trace_line(w, "%c = %s %s %s: state %d, reason %d, %ju bytes", m->letter,
+                        event->file.name, event->file.is_outgoing ? "for" : "from",
+                        event->file.user, event->file.state, event->file.reason,
+                        (uintmax_t)event->file.done);
                 return;
         }
 }

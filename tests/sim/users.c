@@ -282,3 +282,27 @@ void tick_user(struct world *w, void *userdata)
         }
         world_at(w, w->now_usec + below(r, 20 * USEC_PER_SEC), tick_user, r);
 }
+
+/* Small ones mostly; some take many windows. */
+static size_t size_of_file(struct run *r)
+{
+        static const uint64_t limits[] = { 3, 2000, TRANSFER_WINDOW, 40 * TRANSFER_CHUNK_SIZE };
+
+        return (size_t)below(r, limits[below(r, ELEMENTSOF(limits))]);
+}
+
+void tick_file(struct world *w, void *userdata)
+{
+        struct run *r = userdata;
+        struct machine *m = any(r), *other = any(r);
+
+        if (w->now_usec >= r->end_usec)
+                return;
+        if (m->node && !m->is_classic && !machine_is_paused(m)) {
+                if (m != other && !other->is_classic && below(r, 3) == 0)
+                        machine_offer(m, other, size_of_file(r));
+                else
+                        machine_decide(m);
+        }
+        world_at(w, w->now_usec + below(r, 10 * USEC_PER_SEC), tick_file, r);
+}

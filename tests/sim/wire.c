@@ -253,6 +253,14 @@ static void close_link(struct machine *m, uint64_t link, enum close_how how)
                 wire_free(w, wire);
 }
 
+bool wire_has_room(struct machine *m, uint64_t link)
+{
+        struct wire *wire;
+        const struct end *end = find_end(m, link, &wire);
+
+        return !end || end->out.size == 0;
+}
+
 void wire_carry_out(struct machine *m, const struct effect *effect)
 {
         struct world *w = m->world;

@@ -132,6 +132,7 @@ static struct machine *add(struct world *w, const char *name, unsigned lan, unsi
         m->lan = lan;
         m->address = endpoint_ipv4(10, 0, (uint8_t)lan, (uint8_t)host, 0);
         list_init(&m->held);
+        list_init(&m->spools);
         random_bytes(w->random, seed, sizeof seed);
         r = identity_init(&m->identity, seed);
         assert(r == 0);
@@ -184,6 +185,10 @@ static void happen(struct world *w, struct event *e)
         case EVENT_BLOCK:
         case EVENT_CHAIN:
         case EVENT_WORK:
+        case EVENT_SPOOL:
+        case EVENT_ANSWER:
+        case EVENT_ROOM:
+        case EVENT_TAKE:
         case EVENT_RESUME:
                 machine_event(e->machine, e);
                 break;

@@ -138,6 +138,7 @@ struct machine {
         unsigned n_idle;       /* deadlines that passed in a row and were not moved */
         uint64_t call_last;
         usec_t resume_usec; /* it stands still until then: its kernel does not */
+        struct list spools; /* machine-files.c; they outlive the process */
         struct list held;   /* of struct held, what it hears of then */
         bool is_working;    /* hashes are to be tried */
         struct ledger_peer wanted_by;
@@ -179,6 +180,10 @@ enum event_type {
         EVENT_BLOCK, /* of the ledger is to be loaded; value: its height */
         EVENT_CHAIN, /* all of it */
         EVENT_WORK,
+        EVENT_SPOOL,  /* a spool does what it was asked for */
+        EVENT_ANSWER, /* and the node hears of it */
+        EVENT_ROOM,   /* is there room on a link (value)? */
+        EVENT_TAKE,   /* a whole file is handed over */
         EVENT_RESUME,
         EVENT_CALL, /* of the program that made the world */
 };
@@ -304,6 +309,21 @@ void machine_register(struct machine *m);
 void machine_revoke(struct machine *m);
 void world_expect_one_chain(struct world *w);
 
+/* machine-files.c */
+void machine_restore_files(struct machine *m);
+void machine_ask_spool(struct machine *m, const struct effect *effect);
+/* May take over what is in @e->data. */
+void machine_files_event(struct machine *m, struct event *e);
+void machine_drop_spools(struct machine *m);
+/* A file of random bytes. */
+void machine_offer(struct machine *m, struct machine *to, size_t size);
+void machine_take_soon(struct machine *m, const char *id);
+/* One of its files is accepted, rejected, cancelled or taken, by chance; or left alone. */
+void machine_decide(struct machine *m);
+/* All that can be is accepted and taken; how many there are. */
+size_t machine_accept_all(struct machine *m);
+void machine_expect_no_files(struct machine *m);
+
 /* Callers; they assert that the answer is @code. */
 void machine_send(
         struct machine *m, const char *word, const char *text, const char *security, int code);
@@ -324,6 +344,8 @@ void world_datagram(struct world *w, enum dialect dialect, const struct endpoint
 struct wire *world_wire(struct world *w, uint64_t number);
 void wire_carry_out(struct machine *m, const struct effect *effect);
 void wire_event(struct world *w, struct event *e);
+/* Nothing waits to be written there, or it is gone. */
+bool wire_has_room(struct machine *m, uint64_t link);
 /* Both ends hear that it is over, after some more of what was written. */
 void wire_cut(struct world *w, struct wire *wire);
 /* @is_told: its kernel lives, and resets them. */

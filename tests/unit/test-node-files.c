@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files between two nodes: offered, accepted, whole; rejected, cancelled, cut, restarted */
 #include "unit/node-files-fixture.h"
+#include "unit/node-ring-fixture.h"
 
 TEST(offered_accepted_whole)
 {
@@ -453,6 +454,30 @@ TEST(nobody_is_called_only_to_decide)
         net_done(&net);
 }
 
+/* A program that knows no files, say, and so confirms no end. */
+TEST(nobody_is_called_only_to_confirm)
+{
+        struct machine *ece, *bob;
+        struct transfer_peer key;
+        size_t n_dials;
+
+        meet(&ece, &bob);
+        memcpy(key.bytes, ece->identity.public_key, sizeof key.bytes);
+        ASSERT_OK(transfer_gone(bob->node->files.engine, &key, &net.now));
+        offer(ece, 1, "Bob");
+        ASSERT_OK(node_file_cancel(ece->node, only_file(ece).id, net.now, NULL));
+        net_pass(&net, 4 * USEC_PER_MINUTE);
+        ASSERT_EQ(node_sessions(ece->node), 0);
+        ASSERT_EQ(ece->files.n_rows, 1);
+        n_dials = ece->n_dials;
+        net_pass(&net, 20 * USEC_PER_MINUTE);
+        ASSERT_EQ(ece->n_dials, n_dials);
+        net_pass(&net, 20 * USEC_PER_MINUTE);
+        ASSERT_EQ(ece->n_dials, n_dials + 1);
+        assert_nothing_left(ece);
+        net_done(&net);
+}
+
 TEST(who_went_without_a_word_is_called_again)
 {
         struct machine *ece, *bob;
@@ -492,6 +517,38 @@ TEST(no_chunk_goes_where_no_room_is)
         net_run(&net);
         assert_whole(bob, 1, FILE_SIZE);
         ASSERT_LE(ece->files.n_reads_max, 2);
+        net_done(&net);
+}
+
+/* To whom we are no more than a node of the ring, as long as we say nothing. */
+TEST(an_offer_far_away_to_who_has_forgotten_us)
+{
+        struct machine *cem, *dan;
+        struct file_view view;
+
+        two_networks();
+        cem = machine(2);
+        dan = machine(3);
+        ASSERT_OK(machine_send(cem, word(3), "far away"));
+        net_pass(&net, USEC_PER_SEC);
+        assert_received(dan, 1, "far away");
+        machine_stop(dan);
+        dan->disk.n_peers = dan->disk.n_streams = dan->disk.n_marks = dan->disk.n_rows = 0;
+        machine_start(dan, "Dan");
+        net_pass(&net, SETTLE_USEC);
+        ASSERT_NULL(peers_by_id(&dan->node->peers, cem->identity.id));
+        ASSERT_OK(offer_size(cem, 1, "Dan", "a file", FILE_SIZE));
+        net_pass(&net, USEC_PER_MINUTE);
+        view = only_file(dan);
+        ASSERT_STREQ(view.user, "Cem");
+        ASSERT_EQ(spools_count(&dan->files, FILE_NEWS_OFFERED), 1);
+        /* A row with something open stays, though nothing else is known of it. */
+        net_pass(&net, 20 * USEC_PER_MINUTE);
+        ASSERT_FALSE(peers_drop(
+                &dan->node->peers, peers_by_id(&dan->node->peers, cem->identity.id)));
+        accept(dan, view.id);
+        net_pass(&net, USEC_PER_MINUTE);
+        assert_whole(dan, 1, FILE_SIZE);
         net_done(&net);
 }
 

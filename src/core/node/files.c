@@ -8,8 +8,8 @@
  *
  * The peer of a transfer is a native user by the key that it has proven. What waits for it is a
  * reason to look for a session as a message is (seek.c), but for one thing: with who has heard all
- * our offers and decides, a session that has ended in peace is not begun anew at once. Whoever
- * accepts calls himself.
+ * that we have to say, and decides, a session that has ended in peace is not begun anew at once.
+ * Whoever accepts calls himself.
  *
  * Chunks go one after the other, and only when the world has told that nothing waits unsent on that
  * link. So a message never waits for more than CHUNKS_AT_ONCE of them.
@@ -18,7 +18,7 @@
 #include "core/transfer/wire.h"
 
 #define CHUNKS_AT_ONCE 2 /* one is on its way while the other is read */
-#define OFFERS_REST_USEC (30 * USEC_PER_MINUTE)
+#define ANSWER_REST_USEC (30 * USEC_PER_MINUTE)
 
 int node_files_init(struct node *n, const uint8_t key[static TABLE_KEY_SIZE])
 {
@@ -108,9 +108,9 @@ bool node_files_rest(struct node *n, const struct peer *peer, struct now now)
         const struct native *native = peer->native;
 
         if (peer->outbox.n > 0 || peer->files_need != TRANSFER_NEEDS_ANSWER || !native ||
-                native->offers_usec <= now.mono_usec)
+                native->answers_usec <= now.mono_usec)
                 return false;
-        n->retry_usec = usec_min(n->retry_usec, native->offers_usec);
+        n->retry_usec = usec_min(n->retry_usec, native->answers_usec);
         return true;
 }
 
@@ -129,7 +129,7 @@ int node_files_met(struct node *n, struct native *native, struct now now)
         int r;
 
         forget_chunks(native);
-        native->offers_usec = 0;
+        native->answers_usec = 0;
         r = transfer_connected(n->files.engine, &key, &now);
         if (r == 0)
                 node_files_changed(n, native->peer);
@@ -142,7 +142,7 @@ int node_files_lost(struct node *n, struct native *native, bool in_peace, struct
         int r;
 
         forget_chunks(native);
-        native->offers_usec = in_peace ? usec_add(now.mono_usec, OFFERS_REST_USEC) : 0;
+        native->answers_usec = in_peace ? usec_add(now.mono_usec, ANSWER_REST_USEC) : 0;
         r = transfer_gone(n->files.engine, &key, &now);
         if (r == 0)
                 node_files_changed(n, native->peer);

@@ -225,7 +225,7 @@ int node_hear(struct node *n, struct peer *peer, struct now now)
         peer_presence_changed(&n->peers, peer);
         outbox_awake(&peer->outbox);
         if (peer->native)
-                peer->native->offers_usec = 0;
+                peer->native->answers_usec = 0;
         return node_warn_namesake(n, peer, now);
 }
 

@@ -147,8 +147,8 @@ struct native {
         usec_t expected_usec;       /* until then another session is: this one was replaced */
         struct list ready;          /* in files.ready: chunks for it may wait */
         bool is_asking;             /* the world was asked for room for them */
-        usec_t offers_usec;         /* before it is called only because it has to decide on files */
-        usec_t searched_usec;       /* when it was last looked for on the ring; 0: never */
+        usec_t answers_usec;  /* before it is called only because it has to answer about files */
+        usec_t searched_usec; /* when it was last looked for on the ring; 0: never */
 };
 
 struct call {

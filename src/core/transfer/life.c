@@ -137,6 +137,7 @@ void transfer_end(
         e = transfer_add_effect(t, TRANSFER_FINISHED, x, 0);
         if (e)
                 e->is_by_peer = is_by_peer;
+        x->is_said = x->party->is_connected;
         if (!is_by_peer)
                 transfer_say_end(t, x->party, &x->record.id, reason);
         leave_record(t, x, is_kept);

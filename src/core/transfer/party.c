@@ -91,6 +91,7 @@ static void greet(struct transfers *t, struct transfer_party *p, struct transfer
                 break;
         case TRANSFER_WHOLE:
         case TRANSFER_OVER:
+                x->is_said = true;
                 if (!r->is_told)
                         transfer_say_end(t, p, &r->id, r->reason);
                 break;
@@ -218,14 +219,16 @@ static enum transfer_need need_of(const struct transfer *x)
         case TRANSFER_OFFERED:
                 if (!x->record.is_outgoing)
                         return TRANSFER_NEEDS_NOTHING;
-                return x->is_offered ? TRANSFER_NEEDS_ANSWER : TRANSFER_NEEDS_SESSION;
+                return x->is_said ? TRANSFER_NEEDS_ANSWER : TRANSFER_NEEDS_SESSION;
         case TRANSFER_ACCEPTED:
                 return TRANSFER_NEEDS_SESSION;
         case TRANSFER_VERIFYING:
                 return TRANSFER_NEEDS_NOTHING;
         case TRANSFER_WHOLE:
         case TRANSFER_OVER:
-                return x->record.is_told ? TRANSFER_NEEDS_NOTHING : TRANSFER_NEEDS_SESSION;
+                if (x->record.is_told)
+                        return TRANSFER_NEEDS_NOTHING;
+                return x->is_said ? TRANSFER_NEEDS_ANSWER : TRANSFER_NEEDS_SESSION;
         }
         return TRANSFER_NEEDS_NOTHING;
 }

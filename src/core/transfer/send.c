@@ -12,7 +12,7 @@ void transfer_send_offer(struct transfers *t, struct transfer *x)
                 .name_size = strlen(x->name) };
 
         transfer_say(t, x->party, &m);
-        x->is_offered |= x->party->is_connected;
+        x->is_said |= x->party->is_connected;
 }
 
 static bool may_send(const struct transfer *x)

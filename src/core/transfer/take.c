@@ -217,6 +217,7 @@ int transfer_verified(struct transfers *t, const struct transfer_ref *ref,
         transfer_touch(t, x);
         (void)transfer_add_effect(t, TRANSFER_STORE, x, 0);
         (void)transfer_add_effect(t, TRANSFER_FINISHED, x, 0);
+        x->is_said = x->party->is_connected;
         transfer_say_end(t, x->party, &x->record.id, TRANSFER_DONE);
         return t->error;
 }

@@ -50,8 +50,8 @@ struct transfer {
          * that went in this session, and what may go. */
         uint64_t moved, end;
         bool is_want_due; /* in: END is not said yet */
+        bool is_said;     /* since we started: the offer; or that it is over */
 
-        bool is_offered;      /* out: said at least once since we started */
         bool is_wanted;       /* out: in this session */
         uint64_t load_serial; /* out, with a load_size: asked for */
         size_t load_size;

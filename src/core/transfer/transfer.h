@@ -251,7 +251,7 @@ size_t transfer_loading(const struct transfers *t, const struct transfer_peer *p
 /* What a session with that peer is needed for. */
 enum transfer_need {
         TRANSFER_NEEDS_NOTHING,
-        TRANSFER_NEEDS_ANSWER,  /* it has heard of all our offers, and has to decide */
+        TRANSFER_NEEDS_ANSWER,  /* all was said at least once: it has to decide, or to confirm */
         TRANSFER_NEEDS_SESSION, /* there is something to be said, or to go on */
 };
 enum transfer_need transfer_need(const struct transfers *t, const struct transfer_peer *peer);
