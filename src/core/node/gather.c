@@ -195,21 +195,29 @@ static struct fellow *find_due(const struct node *n, struct now now)
         return found;
 }
 
+void node_gather_plan(struct node *n, struct team *team, struct now now)
+{
+        if (team->n_members < 2)
+                team->look_usec = USEC_INFINITY;
+        else if (team->look_usec == USEC_INFINITY)
+                team->look_usec =
+                        usec_add(now.mono_usec, LOOK_USEC + random_below(n->random, LOOK_USEC));
+        n->groups.seek_usec = usec_min(n->groups.seek_usec, team->look_usec);
+}
+
 static void look_at_teams(struct node *n, struct now now)
 {
         list_for_each (i, &n->groups.teams) {
                 struct team *team = container_of(i, struct team, list);
                 struct fellow *f;
 
-                if (team->look_usec > now.mono_usec && team->look_usec != USEC_INFINITY)
+                if (team->look_usec > now.mono_usec)
                         continue;
-                f = team->look_usec != USEC_INFINITY ? pick(n, team) : NULL;
+                f = pick(n, team);
                 if (f)
                         plan_comparison(n, f, now.mono_usec);
-                team->look_usec = team->n_members > 1
-                                          ? usec_add(now.mono_usec,
-                                                    LOOK_USEC + random_below(n->random, LOOK_USEC))
-                                          : USEC_INFINITY;
+                team->look_usec = USEC_INFINITY;
+                node_gather_plan(n, team, now);
         }
 }
 

@@ -88,6 +88,7 @@ struct team {
         size_t n_members;
         usec_t spoken_usec; /* when we wrote here last, or changed who belongs */
         usec_t look_usec;   /* then one who is in it is met only to compare */
+        bool is_joined;     /* we have just become a member: what was said is to be fetched */
         bool is_other;      /* who is in it has changed since members was filled */
 };
 
@@ -176,6 +177,8 @@ int node_told_answer(struct node *n);
 void node_gather_wanted(struct node *n, struct fellow *f, struct now now);
 /* Something has come into @team from somebody else: does everybody have it? */
 void node_gather_news(struct node *n, struct team *team, struct now now);
+/* Who is in @team is another. */
+void node_gather_plan(struct node *n, struct team *team, struct now now);
 /* A user is here again. */
 void node_gather_heard(struct node *n, const struct peer *peer, struct now now);
 void node_gather_met(struct node *n, struct fellow *f, struct now now);

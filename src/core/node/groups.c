@@ -400,6 +400,7 @@ static int changed(struct node *n, const struct group_effect *e, struct now now)
                 return 0;
         before = team->shown;
         team->shown = e->state;
+        team->is_joined |= e->state == GROUP_MEMBER && before != GROUP_MEMBER;
         node_team_changed(n, team, true);
         node_team_word(n, team, word);
         if (e->state == GROUP_ENDED && before == GROUP_MEMBER) {

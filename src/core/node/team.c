@@ -185,11 +185,34 @@ static int fill_member(struct node *n, const struct group_info *info,
         return get_fellow(n, &from->key, &ret->fellow);
 }
 
+static int fill_members(struct node *n, struct team *team, const struct group_info *info)
+{
+        struct group_member_info *members = calloc(info->n_members + 1, sizeof *members);
+        size_t count;
+        int r = 0;
+
+        team->members = calloc(info->n_members + 1, sizeof *team->members);
+        if (!members || !team->members) {
+                free(members);
+                return -ENOMEM;
+        }
+        count = group_members(n->groups.engine, &team->id, members, info->n_members);
+        for (size_t i = 0; i < count && r == 0; i++) {
+                struct team_member *m = &team->members[i];
+
+                r = fill_member(n, info, &members[i], m);
+                team->n_members += r == 0;
+                if (r == 0 && m->fellow)
+                        m->fellow->n_unheard += m->is_unheard;
+        }
+        free(members);
+        return r;
+}
+
 int node_team_refresh(struct node *n, struct team *team)
 {
         struct team_member *before = team->members;
-        size_t n_before = team->n_members, count;
-        struct group_member_info *members;
+        size_t n_before = team->n_members;
         struct group_info info;
         int r = 0;
 
@@ -197,26 +220,9 @@ int node_team_refresh(struct node *n, struct team *team)
         team->members = NULL;
         team->n_members = 0;
         if (group_find(n->groups.engine, &team->id, &info) &&
-                (info.state == GROUP_MEMBER || info.state == GROUP_LEAVING)) {
-                members = calloc(GROUP_MEMBERS_MAX, sizeof *members);
-                team->members = calloc(GROUP_MEMBERS_MAX, sizeof *team->members);
-                if (!members || !team->members)
-                        r = -ENOMEM;
-                count = r == 0 ? group_members(
-                                         n->groups.engine, &team->id, members, GROUP_MEMBERS_MAX)
-                               : 0;
-                for (size_t i = 0; r == 0 && i < count; i++) {
-                        struct team_member *m = &team->members[i];
-
-                        r = fill_member(n, &info, &members[i], m);
-                        if (r < 0)
-                                break;
-                        team->n_members++;
-                        if (m->fellow)
-                                m->fellow->n_unheard += m->is_unheard;
-                }
-                free(members);
-        }
+                (info.state == GROUP_MEMBER || info.state == GROUP_LEAVING))
+                r = fill_members(n, team, &info);
+        /* Only now: who is in it as before keeps what is known of it. */
         release_members(n, before, n_before);
         return r;
 }

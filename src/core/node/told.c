@@ -266,6 +266,7 @@ int node_told_look(struct node *n, struct team *team, struct now now)
 {
         int r = team->is_other ? node_team_refresh(n, team) : 0;
 
+        node_gather_plan(n, team, now);
         list_for_each_safe (i, &team->lanes) {
                 if (r == 0)
                         r = team->state == GROUP_MEMBER ? look_at_lane(n, team, lane_of(i))
@@ -275,6 +276,9 @@ int node_told_look(struct node *n, struct team *team, struct now now)
         }
         for (size_t i = 0; r == 0 && i < team->n_members; i++)
                 look_at_member(n, team, &team->members[i], now);
+        if (r == 0 && team->is_joined)
+                node_gather_news(n, team, now);
+        team->is_joined = false;
         return r;
 }
 
