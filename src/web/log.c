@@ -178,9 +178,16 @@ void log_begin(struct visit *v)
                         "conversation with user=.");
                 return;
         }
+        if (v->web->n_downloads >= DOWNLOADS_MAX) {
+                visit_refuse(v, 503, "LimitsExceeded",
+                        "The log is being read %d times already; try again later.", DOWNLOADS_MAX);
+                return;
+        }
         d = v->download = calloc(1, sizeof(*d));
-        if (d)
+        if (d) {
+                v->web->n_downloads++;
                 d->user = strdup(user);
+        }
         if (!d || !d->user) {
                 visit_out_of_memory(v);
                 return;
@@ -196,6 +203,7 @@ void log_end(struct visit *v)
 {
         if (!v->download)
                 return;
+        v->web->n_downloads--;
         free(v->download->user);
         buffer_done(&v->download->text);
         free(v->download);

@@ -30,6 +30,10 @@ struct service;
 /* Streams of all sessions. Beyond that, whoever has the most gives one up for who has fewer. */
 #define STREAMS_MAX 1024
 
+/* Whole logs that are being read: each is a page of the history in memory, for as long as it takes.
+ */
+#define DOWNLOADS_MAX 16
+
 struct settings {
         const char *bus;
         usec_t token_usec, session_usec;
@@ -51,6 +55,7 @@ struct web {
 
         struct list waiting; /* of struct visit: calls that have to wait for others */
         size_t n_calls;      /* under way on the bus */
+        size_t n_downloads;
 
         sd_event_source *timer; /* sessions that end, and we */
         usec_t idle_since_usec; /* USEC_INFINITY: somebody is there */

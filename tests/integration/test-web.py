@@ -286,6 +286,33 @@ def history_search_and_log():
 
 
 @test
+def logs_that_nobody_reads_are_bounded():
+    ece, web = alone()
+    page = web.sign_in()
+    head = f"Host: {AUTHORITY}\r\nAuthorization: Bearer {page.session}\r\n\r\n"
+    os.kill(ece.pid, signal.SIGSTOP)
+    defer(os.kill, ece.pid, signal.SIGCONT)
+    waiting = []
+    for _ in range(16):
+        s = socket.create_connection((HOST, PORT), timeout=60)
+        defer(s.close)
+        s.sendall(f"GET /log HTTP/1.1\r\n{head}".encode())
+        waiting.append(s)
+
+    def is_full():
+        try:
+            return request("GET", "/log", headers=page.headers, timeout=1)[0] == 503
+        except TimeoutError:
+            return False
+
+    wait_for(is_full, 60, "the limit")
+    os.kill(ece.pid, signal.SIGCONT)
+    for s in waiting:
+        assert_true(s.recv(65536).startswith(b"HTTP/1.1 200"), "an answer")
+    wait_for(lambda: request("GET", "/log", headers=page.headers)[0] == 200, 60, "room again")
+
+
+@test
 def an_empty_log():
     _, web = alone()
     page = web.sign_in()

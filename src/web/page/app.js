@@ -11,7 +11,7 @@ const REFRESH_MSEC = 60000;
 
 /* key -> { key, word, name, user (a row of the users, or null), group (the same of the groups), last, unread, messages, isWhole } */
 const talks = new Map();
-export const own = { username: "", id: "", word: "", version: "", keep: "" };
+export const own = { username: "", id: "", word: "", version: "" };
 let open = null; /* one of them */
 let sequence = 0; /* of the last message known */
 let oldest = null; /* of the messages that the list was made of; null: there is nothing before */
@@ -262,8 +262,7 @@ async function send() {
   grow();
   say("compose-error", "");
   try {
-    const { state } = await change("/api/send", { user: t.word, text });
-    if (state === "queued") say("compose-error", "");
+    await change("/api/send", { user: t.word, text });
     await catchUp();
   } catch (error) {
     /* What was written is not lost. */

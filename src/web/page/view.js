@@ -68,20 +68,22 @@ export function setSecurity(element, word) {
 }
 
 const STATES = {
-  queued: ["…", "queued: goes when the other side is there"],
+  queued: ["queued", "goes when the other side is there"],
   sent: ["✓", "sent: a classic program took it, and cannot say more"],
   delivered: ["✓✓", "delivered: stored by the other side"],
-  failed: ["!", "failed"],
-  cancelled: ["×", "cancelled"],
+  failed: ["failed", ""],
+  cancelled: ["cancelled", ""],
 };
 
 export function setState(element, state, reason = "") {
-  const [sign, words] = STATES[state] ?? ["", state];
-  const text = reason && state === "failed" ? `failed: ${reason}` : words;
+  const [sign, words] = STATES[state] ?? [state, ""];
+  const isSign = sign.startsWith("✓");
+  const shown = make("span", "", state === "failed" && reason ? `failed: ${reason}` : sign);
+  if (isSign) shown.setAttribute("aria-hidden", "true");
   element.className = `state ${state in STATES ? state : ""}`;
-  element.title = text;
-  element.replaceChildren(make("span", "", sign), make("span", "hidden", ` ${text.split(":")[0]}`));
-  element.firstChild.setAttribute("aria-hidden", "true");
+  element.title = words;
+  element.replaceChildren(shown);
+  if (isSign) element.append(make("span", "hidden", state));
 }
 
 /* A coloured circle with the first letter: always the same for the same one. */
