@@ -379,7 +379,7 @@ TEST(an_older_database_gets_groups)
         ASSERT_OK(store_commit(s));
         store_free(s);
         fixture_sql(path, "DROP TABLE team; DROP TABLE team_leave; DROP TABLE team_lane;"
-                          "DROP INDEX message_told; PRAGMA user_version = 3;");
+                          "DROP INDEX message_told; PRAGMA user_version = 4;");
         s = fixture_open(path, NULL);
         ASSERT_EQ(fixture_count(s), 2);
         ASSERT_EQ(fixture_queued(s), 1);
