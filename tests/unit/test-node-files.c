@@ -543,8 +543,8 @@ TEST(an_offer_far_away_to_who_has_forgotten_us)
         ASSERT_EQ(spools_count(&dan->files, FILE_NEWS_OFFERED), 1);
         /* A row with something open stays, though nothing else is known of it. */
         net_pass(&net, 20 * USEC_PER_MINUTE);
-        ASSERT_FALSE(peers_drop(
-                &dan->node->peers, peers_by_id(&dan->node->peers, cem->identity.id)));
+        ASSERT_FALSE(
+                peers_drop(&dan->node->peers, peers_by_id(&dan->node->peers, cem->identity.id)));
         accept(dan, view.id);
         net_pass(&net, USEC_PER_MINUTE);
         assert_whole(dan, 1, FILE_SIZE);
