@@ -18,6 +18,8 @@ const struct command commands[] = {
         { "send", "USER TEXT|- [--plain] [--number N] [--wait SECONDS]",
                 "send a message; - reads it from standard input", 2, SIZE_MAX,
                 OPTION_PLAIN | OPTION_NUMBER | OPTION_WAIT, COMPLETE_USER, false, run_send },
+        { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
+                run_cancel, true },
         { "chat", "USER [--plain] [--number N]", "talk with a user, line by line", 1, 1,
                 OPTION_PLAIN | OPTION_NUMBER, COMPLETE_USER, false, run_chat },
         { "history", "[USER] [-n N] [--grep TEXT] [--follow] [--forget]", "what was said", 0, 1,
@@ -73,8 +75,6 @@ const struct command commands[] = {
                 COMPLETE_FILE, false, run_file },
         { "disconnect", "USER", "end the session with a user; the next message makes another", 1, 1,
                 0, COMPLETE_USER, false, run_disconnect },
-        { "cancel", "ID", "take a queued message back", 1, 1, 0, COMPLETE_NOTHING, false,
-                run_cancel },
         { "help", "[COMMAND]", "explain the commands", 0, 1, 0, COMPLETE_COMMAND, false, run_help },
 };
 
