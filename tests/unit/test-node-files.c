@@ -110,6 +110,7 @@ TEST(both_ways_at_once)
         net_pass(&net, USEC_PER_MINUTE);
         ASSERT_EQ(spools_count(&ece->files, FILE_NEWS_FINISHED), 6);
         ASSERT_EQ(spools_count(&bob->files, FILE_NEWS_FINISHED), 6);
+        ASSERT_EQ(ece->files.n_reads_max, 2); /* of three that could be */
         ASSERT_EQ(ece->files.n_read, 3 * FILE_SIZE + 3);
         ASSERT_EQ(bob->files.n_read, 3 * FILE_SIZE - 3);
         net_done(&net);
@@ -520,7 +521,6 @@ TEST(no_chunk_goes_where_no_room_is)
         net_done(&net);
 }
 
-/* To whom we are no more than a node of the ring, as long as we say nothing. */
 TEST(an_offer_far_away_to_who_has_forgotten_us)
 {
         struct machine *cem, *dan;
@@ -535,7 +535,6 @@ TEST(an_offer_far_away_to_who_has_forgotten_us)
         machine_stop(dan);
         dan->disk.n_peers = dan->disk.n_streams = dan->disk.n_marks = dan->disk.n_rows = 0;
         machine_start(dan, "Dan");
-        net_pass(&net, SETTLE_USEC);
         ASSERT_NULL(peers_by_id(&dan->node->peers, cem->identity.id));
         ASSERT_OK(offer_size(cem, 1, "Dan", "a file", FILE_SIZE));
         net_pass(&net, USEC_PER_MINUTE);
@@ -544,8 +543,8 @@ TEST(an_offer_far_away_to_who_has_forgotten_us)
         ASSERT_EQ(spools_count(&dan->files, FILE_NEWS_OFFERED), 1);
         /* A row with something open stays, though nothing else is known of it. */
         net_pass(&net, 20 * USEC_PER_MINUTE);
-        ASSERT_FALSE(peers_drop(
-                &dan->node->peers, peers_by_id(&dan->node->peers, cem->identity.id)));
+        ASSERT_FALSE(
+                peers_drop(&dan->node->peers, peers_by_id(&dan->node->peers, cem->identity.id)));
         accept(dan, view.id);
         net_pass(&net, USEC_PER_MINUTE);
         assert_whole(dan, 1, FILE_SIZE);

@@ -700,6 +700,117 @@ TEST(listing)
         finish();
 }
 
+/*
+ * What a session is needed for, and breaking off
+ */
+static void verified(void)
+{
+        uint8_t h[HASH_SIZE];
+
+        hash_of_zeros(100, h);
+        ASSERT_OK(transfer_verified(engine, &effects[TRANSFER_VERIFY].ref, h, &now));
+}
+
+TEST(what_a_session_is_needed_for)
+{
+        begin();
+        ASSERT_FALSE(transfer_knows(engine, &ada));
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_NOTHING);
+        ASSERT_OK(offer(&ada, 1, "file", 100));
+        ASSERT_TRUE(transfer_knows(engine, &ada));
+        ASSERT_FALSE(transfer_knows(engine, &bob));
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_SESSION);
+        connect(&ada);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_ANSWER);
+        say_want(&ada, 1, 0, 100);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_SESSION);
+        disconnect(&ada);
+        ASSERT_OK(cancel(1));
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_SESSION);
+        connect(&ada);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_ANSWER);
+        say_ended(&ada, 1);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_NOTHING);
+        ASSERT_FALSE(transfer_knows(engine, &ada));
+
+        say_offer(&ada, 2, "file", 100);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_NOTHING); /* it is ours to decide */
+        ASSERT_OK(accept_it(2));
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_SESSION);
+        say_chunk(&ada, 2, 0, 100);
+        (void)done();
+        written(100);
+        (void)done();
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_NOTHING); /* it is being hashed */
+        disconnect(&ada);
+        verified();
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_SESSION);
+        connect(&ada);
+        ASSERT_EQ(transfer_need(engine, &ada), TRANSFER_NEEDS_ANSWER);
+        finish();
+}
+
+TEST(breaking_off)
+{
+        struct transfer_record r;
+
+        begin();
+        connect(&ada);
+        connect(&bob);
+        say_offer(&ada, 1, "undecided", 100);
+        say_offer(&ada, 2, "accepted", 100);
+        ASSERT_OK(accept_it(2));
+        say_offer(&ada, 3, "whole", 100);
+        ASSERT_OK(accept_it(3));
+        (void)done();
+        say_chunk(&ada, 3, 0, 100);
+        (void)done();
+        written(100);
+        (void)done();
+        verified();
+        ASSERT_OK(offer(&ada, 4, "of ours", 100));
+        ASSERT_OK(offer(&bob, 5, "for another", 100));
+        disconnect(&ada);
+        (void)done();
+        ASSERT_OK(transfer_break_off(engine, &ada, false, &now));
+        ASSERT_STREQ(done(), "forget, discard, finished 5, store, discard, finished 2, store, "
+                             "discard, finished 2");
+        ASSERT_EQ(state_of(1), 0);
+        ASSERT_EQ(state_of(3), TRANSFER_WHOLE);
+        ASSERT_EQ(state_of(5), TRANSFER_OFFERED);
+        ASSERT_OK(transfer_break_off(engine, &ada, true, &now));
+        ASSERT_STREQ(done(), "store, discard");
+        ASSERT_OK(transfer_break_off(engine, &ada, true, &now));
+        ASSERT_STREQ(done(), "");
+        ASSERT_EQ(transfer_list(engine, 0, &r, 1), 1);
+        finish();
+}
+
+/* Of so many ends the oldest are forgotten while there are still some to come. */
+TEST(breaking_off_more_than_is_remembered)
+{
+        struct transfer_record r;
+        size_t n = 0;
+
+        begin();
+        for (unsigned i = 0; i < TRANSFER_OPEN_MAX; i++)
+                ASSERT_OK(offer(&ada, i, "file", 10));
+        ASSERT_FALSE(transfer_may_offer(engine, &ada));
+        ASSERT_TRUE(transfer_may_offer(engine, &bob));
+        for (unsigned i = 0; i < 50; i++)
+                ASSERT_OK(cancel(i));
+        for (unsigned i = 0; i < 50; i++)
+                ASSERT_OK(offer(&ada, 1000 + i, "file", 10));
+        (void)done();
+        ASSERT_OK(transfer_break_off(engine, &ada, true, &now));
+        for (const char *p = done(); (p = strstr(p, "finished 2")); p++)
+                n++;
+        ASSERT_EQ(n, TRANSFER_OPEN_MAX);
+        ASSERT_EQ(transfer_list(engine, 0, &r, 1), 0);
+        ASSERT_TRUE(transfer_may_offer(engine, &ada));
+        finish();
+}
+
 TEST(ids_are_random)
 {
         struct transfer_id a, b;

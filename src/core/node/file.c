@@ -340,7 +340,6 @@ int node_file_finished(struct node *n, const struct transfer_effect *e, struct n
         struct file_part *part = node_file_part(n, &e->ref.id);
         struct file *file = part->file;
         enum transfer_reason reason = e->record.reason;
-        int r;
 
         part->is_finished = true;
         if (!file->is_to_group) {
@@ -358,9 +357,8 @@ int node_file_finished(struct node *n, const struct transfer_effect *e, struct n
                 return store_group(n, file);
         }
         list_remove(&file->moved);
-        r = tell(n, file, FILE_NEWS_FINISHED, &e->record,
+        return tell(n, file, FILE_NEWS_FINISHED, &e->record,
                 file->n_missed == 0 ? TRANSFER_DONE : file->reason, now);
-        return r;
 }
 
 /* Of one of its transfers that goes on. */

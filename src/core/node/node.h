@@ -330,7 +330,8 @@ int node_list_members(const struct node *n, const char *id, struct now now,
 #define FILE_ID_STRING_SIZE (2 * TRANSFER_ID_SIZE + 1)
 
 /* May a file of that size go there? Before it is copied into the spool. @word: of a user, or of a
- * group for all its members. *ret_name: as it will be offered. */
+ * group for all its members. *ret_name: as it will be offered. A user who has not proven his key is
+ * called, and REFUSAL_NOT_REACHABLE says that it may go soon. */
 int node_file_check(struct node *n, const char *word, const char *name, uint64_t size,
         struct now now, char ret_name[static TRANSFER_NAME_MAX + 1], struct refusal *ret_refusal);
 struct file_offer {
