@@ -162,17 +162,15 @@ def nobody_else_may():
 
 @test
 def a_script_with_busctl():
-    ece.run("sh", "-c", "echo scripted > /home/carl/script", user="carl")
-    done = ece.run("sh", "-c",
-                   "busctl --json=short call org.example.P2PChat /org/example/P2PChat "
-                   "org.example.P2PChat.Files Send ssh bob script 0 < /home/carl/script",
-                   user="carl")
-    assert_equal(len(json.loads(done.stdout)["data"][0]), 32, "id")
+    """Descriptors are nothing for it; the rest is."""
+    interface = ("org.example.P2PChat", "/org/example/P2PChat", "org.example.P2PChat.Files")
+    ece.run("sh", "-c", "echo scripted | p2pchat file send bob - --name script --detach",
+            user="carl")
     row = wait_for(received, 60, "the offer", 0.2)
-    bob.run("sh", "-c",
-            "busctl call org.example.P2PChat /org/example/P2PChat org.example.P2PChat.Files Accept "
-            f"sh {row['id']} 1 > /home/carl/script", user="carl", check=False)
-    wait_for(lambda: bob.out("cat", "/home/carl/script") == "scripted\n", 60, "the file", 0.2)
+    listed = json.loads(bob.busctl("call", *interface, "List", user="carl").stdout)["data"][0]
+    assert_equal([(f[0], f[2]) for f in listed], [(row["id"], "script")], "List")
+    bob.busctl("call", *interface, "Reject", "s", row["id"], user="carl")
+    wait_for(lambda: files(ece) == files(bob) == [], 60, "nothing to be there", 0.2)
 
 
 main(boot_both)

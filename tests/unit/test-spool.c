@@ -9,6 +9,7 @@
 
 #include "core/crypto/random.h"
 #include "daemon/spool-worker.h"
+#include "lib/failing-memory.h"
 #include "lib/test.h"
 #include "os/fd.h"
 
@@ -511,6 +512,55 @@ TEST(discarded)
                 ASSERT_EQ(raw_size(&id), -1);
                 spool_job_free(j);
         }
+}
+
+/* Whatever fails, the task says so, nothing is left behind, and the next try succeeds. */
+static int all_tasks(void)
+{
+        static const enum spool_task tasks[] = { SPOOL_COPY, SPOOL_READ, SPOOL_HASH,
+                SPOOL_HAND_OVER, SPOOL_WRITE };
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(tasks); i++) {
+                struct spool_job *j;
+                bool has_fd = tasks[i] == SPOOL_COPY || tasks[i] == SPOOL_HAND_OVER;
+
+                r = spool_job_new(tasks[i], &id, NULL, &j);
+                if (r < 0)
+                        return r;
+                is_spared = true; /* what the test itself needs */
+                j->fd = has_fd ? memory_file(content, SIZE) : -EBADF;
+                j->data = tasks[i] == SPOOL_WRITE ? calloc(1, CHUNK) : NULL;
+                is_spared = false;
+                j->size = SIZE;
+                j->n = CHUNK;
+                r = finish(j);
+                if (r < 0 && tasks[i] == SPOOL_COPY)
+                        ASSERT_EQ(raw_size(&id), -1);
+                spool_job_free(j);
+        }
+        return r;
+}
+
+TEST(each_allocation_fails_once)
+{
+        size_t n;
+
+        for (n = 1;; n++) {
+                int r;
+
+                forget(&id);
+                n_allocations = 0;
+                fail_at = n;
+                r = all_tasks();
+                fail_at = SIZE_MAX;
+                if (r == 0)
+                        break;
+                ASSERT_EQ(r, -ENOMEM);
+        }
+        ASSERT_GT(n, 12);
+        forget(&id);
+        ASSERT_OK(all_tasks());
 }
 
 /*
