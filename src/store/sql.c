@@ -114,7 +114,8 @@ static const char *const texts[N_STATEMENTS] = {
                          " ON CONFLICT (hash) DO UPDATE SET sealed = excluded.sealed",
         [SQL_LANE_DELETE] = "DELETE FROM team_lane WHERE team = ?1 AND version < ?2",
         [SQL_LANE_DELETE_ALL] = "DELETE FROM team_lane WHERE team = ?1",
-        [SQL_TOLD_LIST] = "SELECT " MESSAGE_COLUMNS " FROM message"
+        /* Else it would walk through all messages, to have them in order. */
+        [SQL_TOLD_LIST] = "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_told"
                           " WHERE direction = 2 AND done IS NULL ORDER BY sequence",
         [SQL_TOLD_GET] = "SELECT " MESSAGE_COLUMNS " FROM message WHERE peer = ?1 AND origin = ?2",
         [SQL_TRANSFER_LIST] = "SELECT id, sealed FROM transfer ORDER BY place",
