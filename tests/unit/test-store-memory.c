@@ -234,6 +234,107 @@ static void run_all(void)
         ASSERT_GT(n, 20);
 }
 
+/*
+ * Groups
+ */
+static int count_group(const struct group_record *g, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_leave(const struct leave_record *l, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_lane(const struct lane_record *l, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int count_told(const struct told_record *t, void *userdata)
+{
+        ++*(size_t *)userdata;
+        return 0;
+}
+
+static int load_groups(struct store *s, size_t *ret)
+{
+        int r;
+
+        *ret = 0;
+        r = store_load_groups(s, count_group, ret);
+        if (r == 0)
+                r = store_load_leaves(s, count_leave, ret);
+        if (r == 0)
+                r = store_load_lanes(s, count_lane, ret);
+        return r < 0 ? r : store_load_told(s, count_told, ret);
+}
+
+static int run_groups(struct store **s)
+{
+        static const uint8_t data[1000];
+        const struct store_options options = fixture_options("groups.db", "groups");
+        const struct group_lane_id lane = { .stream = 1, .version = 1 };
+        struct change changes[] = {
+                { .type = CHANGE_GROUP,
+                        .group = { .number = 1, .membership = data, .size = sizeof data } },
+                { .type = CHANGE_LEAVE, .leave = { 1, .data = data, .size = 100 } },
+                fixture_message(1, 1, MESSAGE_QUEUED, "to all"),
+                fixture_message(2, 1, MESSAGE_RECEIVED, "from one"),
+                { .type = CHANGE_GROUP_MUTED, .muted = { 1, USEC_INFINITY } },
+                { .type = CHANGE_LANE, .lane = { 1, lane, 9 } },
+        };
+        size_t n;
+        int r;
+
+        changes[2].message.group = changes[3].message.group =
+                (struct group_part){ .lane = lane, .number = 1 };
+        changes[3].message.group.number = 2;
+        r = store_open(&options, s);
+        for (size_t i = 0; i < ELEMENTSOF(changes) && r == 0; i++)
+                r = store_apply(*s, &changes[i]);
+        if (r == 0)
+                r = store_commit(*s);
+        if (r == 0)
+                r = store_load_group_message(*s, 1, &lane, 2, count_text, &n);
+        if (r == 0)
+                r = load_groups(*s, &n);
+        if (r == 0)
+                ASSERT_EQ(n, 4);
+        return r;
+}
+
+TEST(each_allocation_for_groups_fails)
+{
+        bool happened = true;
+
+        in_sqlite = false;
+        for (size_t n = 1, n_loaded; happened; n++) {
+                struct fault_vfs *vfs = NULL;
+                struct store *s = NULL;
+                int r;
+
+                ASSERT_OK(fault_vfs_new("groups", 1, &vfs));
+                n_allocations = 0;
+                fail_at = n;
+                r = run_groups(&s);
+                fail_at = SIZE_MAX;
+                happened = n_allocations >= n;
+                if (r != 0 || !happened)
+                        ASSERT_EQ(r, happened ? -ENOMEM : 0);
+                store_free(s);
+                s = fixture_open("groups.db", "groups");
+                ASSERT_OK(load_groups(s, &n_loaded));
+                ASSERT_TRUE(n_loaded == 0 || n_loaded == 4);
+                store_free(s);
+                fault_vfs_free(vfs);
+        }
+}
+
 TEST(each_allocation_of_ours_fails)
 {
         in_sqlite = false;
