@@ -32,7 +32,7 @@ const struct command commands[] = {
                 run_name },
         { "status", "", "state of the service", 0, 0, 0, COMPLETE_NOTHING, false, run_status },
         { "doctor", "", "look for what keeps the chat from working", 0, 0, 0, COMPLETE_NOTHING,
-                false, run_doctor },
+                false, run_doctor, true },
         { "block", "USER", "keep, show and send nothing from or to a user", 1, 1, 0, COMPLETE_USER,
                 false, run_block },
         { "unblock", "USER", "end a block", 1, 1, 0, COMPLETE_USER, false, run_unblock, true },

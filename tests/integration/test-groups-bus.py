@@ -177,6 +177,11 @@ def states_of_a_message():
     can.stop()
     sent = say(ece, "+team", "one", "queued")
     assert_equal(ece.get("MessagesQueued"), 1, "MessagesQueued")
+    try:
+        ece.call("CancelMessage", "s", sent)
+        raise Failure("it is signed, and cannot be taken back")
+    except BusError as error:
+        assert_equal(error.name, ERROR + "NoSuchMessage", "cancelling")
     bob.start()
     wait_state(ece, sent, "sent", CATCH_UP)
     ece.restart()
