@@ -142,6 +142,8 @@ int bus_client_watch(
         struct bus_client *c, const struct bus_client_signals *signals, void *userdata);
 /* Whether the service owns its name; only after bus_client_watch(). */
 bool bus_client_service_is_there(const struct bus_client *c);
+/* Whether the service sent a message, as far as it is known now; only after bus_client_watch(). */
+bool bus_client_is_service(const struct bus_client *c, sd_bus_message *m);
 
 int bus_client_list_users(struct bus_client *c, sd_bus_message **ret);
 int bus_client_history(

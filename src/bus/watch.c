@@ -250,3 +250,8 @@ bool bus_client_service_is_there(const struct bus_client *c)
 {
         return c->owner;
 }
+
+bool bus_client_is_service(const struct bus_client *c, sd_bus_message *m)
+{
+        return sender_is(m, c->owner);
+}

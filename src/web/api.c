@@ -14,11 +14,13 @@
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define GROUPS P2PCHAT_BUS_INTERFACE ".Groups"
+#define FILES P2PCHAT_BUS_INTERFACE ".Files"
 #define ARGUMENTS_MAX 4
 #define ANSWER_SIZE_MAX (16 * 1024 * 1024)
 #define VALUE_SIZE_MAX 32
 
 #define USER_FIELDS "name id address state last_heard security flags"
+#define FILE_FIELDS "id user name size done direction state"
 #define GROUP_FIELDS "id word state members"
 #define MESSAGE_FIELDS                                                                             \
         "sequence id direction conversation user time address user_id state security text"
@@ -46,6 +48,9 @@ struct route {
         struct argument arguments[ARGUMENTS_MAX];
         const char *answers; /* names of what comes back, or NULL */
         const char *fields;  /* of structures in it */
+        /* Where the table cannot say it: all arguments, and what is added to the answer. */
+        int (*append)(struct visit *v, struct json_object *body);
+        int (*add)(struct visit *v, struct buffer *b, sd_bus_message *reply);
 };
 
 #define CHANGE true, P2PCHAT_BUS_INTERFACE
@@ -85,6 +90,13 @@ static const struct route routes[] = {
         { "/api/trust", CHANGE, "Trust", { USER } },
         { "/api/verify", CHANGE, "Verify", { USER, { "digits", KIND_TEXT } } },
         { "/api/alias", CHANGE, "Alias", { USER, { "name", KIND_TEXT } } },
+        { "/api/files", false, FILES, "List", { { NULL } }, "files", FILE_FIELDS,
+                .add = files_append_arrived },
+        { "/api/file-send", true, FILES, "Send", { { NULL } }, "id",
+                .append = files_append_upload },
+        { "/api/file-accept", true, FILES, "Accept", .append = files_append_arrival },
+        { "/api/file-reject", true, FILES, "Reject", { { "id", KIND_TEXT } } },
+        { "/api/file-cancel", true, FILES, "Cancel", { { "id", KIND_TEXT } } },
         { "/api/groups", false, GROUPS, "List", { { NULL } }, "groups", GROUP_FIELDS },
         { "/api/group-create", true, GROUPS, "Create",
                 { { "name", KIND_TEXT }, { "members", KIND_TEXTS } }, "id" },
@@ -216,6 +228,9 @@ static int append_arguments(struct visit *v, struct json_object *body)
         const struct argument *arguments = v->route->arguments;
         int r = 1;
 
+        if (v->route->append)
+                return v->route->append(v, body);
+
         for (size_t i = 0; r > 0 && i < ARGUMENTS_MAX; i++) {
                 const struct argument *a = &arguments[i];
 
@@ -247,8 +262,9 @@ static int append_arguments(struct visit *v, struct json_object *body)
 /*
  * The call
  */
-static int append_answer(struct buffer *b, sd_bus_message *reply, const struct route *route)
+static int append_answer(struct visit *v, struct buffer *b, sd_bus_message *reply)
 {
+        const struct route *route = v->route;
         const char *name = route->answers ?: "";
         int r = buffer_append(b, "{", 1);
 
@@ -263,6 +279,8 @@ static int append_answer(struct buffer *b, sd_bus_message *reply, const struct r
                         r = json_append_value(b, reply, route->fields);
                 name += n + (name[n] == ' ');
         }
+        if (r == 0 && route->add)
+                r = route->add(v, b, reply);
         return r < 0 ? r : buffer_append(b, "}\n", 2);
 }
 
@@ -278,7 +296,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         if (sd_bus_message_is_method_error(reply, NULL))
                 visit_refuse_error(v, sd_bus_message_get_error(reply));
         else {
-                r = append_answer(&b, reply, v->route);
+                r = append_answer(v, &b, reply);
                 if (r == -ENOMEM)
                         visit_out_of_memory(v);
                 else if (r < 0)

@@ -163,6 +163,9 @@ static void sign_in(struct visit *v)
                 visit_refuse(v, 503, "NoMemory", "There are no random numbers yet; try again.");
                 return;
         }
+        /* Places of those that ended are given away. */
+        sessions_advance(&v->web->sessions, web_now(v->web));
+        files_forget_closed(v->web);
         r = sessions_sign_in(&v->web->sessions, token, &secret, web_now(v->web), session);
         if (r == -ENOBUFS)
                 visit_refuse(v, 503, "LimitsExceeded",
@@ -181,6 +184,7 @@ static void sign_in(struct visit *v)
 static void sign_out(struct visit *v)
 {
         session_close(v->session);
+        files_forget_closed(v->web);
         stream_close_session(v->web, v->session);
         request_answer_constant(v->request, 200, JSON_TYPE, "{}\n");
         web_look(v->web);
@@ -201,6 +205,10 @@ static const struct place places[] = {
         { "/signout", sign_out, true, false },
         { "/log", log_begin, false, false },
         { "/api/events", stream_begin, false, false },
+        { "/api/file-begin", files_begin, true, false },
+        { "/api/file-piece", files_piece, true, false },
+        { "/api/file", files_give, false, false },
+        { "/api/file-done", files_remove, true, false },
 };
 
 static const struct place *find_place(const char *path)
@@ -325,6 +333,7 @@ static void on_begin(struct request *request, void *userdata)
         list_init(&v->list);
         v->web = w;
         v->request = request;
+        v->file = -EBADF;
         request_set_data(request, v);
         begin(v);
         web_look(w);
@@ -349,6 +358,7 @@ static void on_gone(struct request *request, void *userdata)
                 return;
         stream_end(v);
         log_end(v);
+        files_end(v);
         api_end(v);
         if (v->session)
                 session_end_request(v->session, web_now(w));

@@ -25,6 +25,8 @@ static void help(void)
              "A web page to chat with, at http://" PAGE_HOST "/ of this machine. Usually systemd\n"
              "starts it; people sign in with: p2pchat web\n\n"
              "  --bus=system|session|ADDRESS  bus on which the chat service is (default: system)\n"
+             "  --state=DIRECTORY     where files wait for being saved (default: "
+             "$STATE_DIRECTORY)\n"
              "  --token-time=SPAN     how long a link waits for being opened (default: 60s)\n"
              "  --session-time=SPAN   how long who asks nothing stays signed in (default: 30min)\n"
              "  --idle-time=SPAN      how long it runs with nobody signed in (default: 10s)\n"
@@ -60,9 +62,10 @@ static int parse_time(const char *option, const char *value, usec_t *ret)
 /* 1: go on; 0: all is done; negative: wrong. */
 static int parse(int argc, char *argv[], struct settings *s)
 {
-        enum { BUS = 256, TOKEN, SESSION, IDLE, INTROSPECT, VERSION, HELP };
+        enum { BUS = 256, STATE, TOKEN, SESSION, IDLE, INTROSPECT, VERSION, HELP };
         static const struct option options[] = {
                 { "bus", required_argument, NULL, BUS },
+                { "state", required_argument, NULL, STATE },
                 { "token-time", required_argument, NULL, TOKEN },
                 { "session-time", required_argument, NULL, SESSION },
                 { "idle-time", required_argument, NULL, IDLE },
@@ -77,6 +80,9 @@ static int parse(int argc, char *argv[], struct settings *s)
                 switch (c) {
                 case BUS:
                         s->bus = optarg;
+                        break;
+                case STATE:
+                        s->state = optarg;
                         break;
                 case TOKEN:
                         r = parse_time("token-time", optarg, &s->token_usec);
@@ -153,6 +159,7 @@ int main(int argc, char *argv[])
         struct web *w = NULL;
         struct settings settings = {
                 .bus = "system",
+                .state = getenv("STATE_DIRECTORY"),
                 .token_usec = TOKEN_USEC,
                 .session_usec = SESSION_USEC,
                 .idle_usec = IDLE_USEC,

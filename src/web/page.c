@@ -12,6 +12,7 @@ static const struct page_file files[] = {
         { "/", "text/html; charset=utf-8", page_index_html },
         { "/app.js", "text/javascript; charset=utf-8", page_app_js },
         { "/dialogs.js", "text/javascript; charset=utf-8", page_dialogs_js },
+        { "/files.js", "text/javascript; charset=utf-8", page_files_js },
         { "/view.js", "text/javascript; charset=utf-8", page_view_js },
         { "/link.js", "text/javascript; charset=utf-8", page_link_js },
         { "/style.css", "text/css; charset=utf-8", page_style_css },

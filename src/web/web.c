@@ -7,6 +7,7 @@
 
 #include "os/clock.h"
 #include "os/log.h"
+#include "web/arrivals.h"
 #include "web/trim.h"
 
 usec_t web_now(const struct web *w)
@@ -58,6 +59,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         struct web *w = userdata;
 
         sessions_advance(&w->sessions, web_now(w));
+        files_forget_closed(w);
         web_look(w);
         if (is_idle(w) && web_now(w) >= usec_add(w->idle_since_usec, w->settings->idle_usec))
                 return leave(w);
@@ -77,6 +79,12 @@ static int start(struct web *w, int fd)
                 r = sd_event_add_signal(w->event, NULL, i == 0 ? SIGTERM : SIGINT, NULL, NULL);
         if (r < 0)
                 return log_error_errno(r, "Failed to set up the event loop: %m");
+        if (w->settings->state) {
+                r = arrivals_open(w->settings->state, &w->directory);
+                if (r < 0)
+                        return log_error_errno(
+                                r, "Failed to open the directory %s: %m", w->settings->state);
+        }
         r = service_new(w, &w->service);
         if (r < 0)
                 return r;
@@ -96,9 +104,11 @@ int web_new(const struct settings *settings, int fd, struct web **ret)
         if (!w)
                 return log_oom();
         w->settings = settings;
+        w->directory = -EBADF;
         w->idle_since_usec = USEC_INFINITY;
         list_init(&w->streams);
         list_init(&w->waiting);
+        list_init(&w->uploads);
         feed_init(&w->feed);
         sessions_init(&w->sessions);
         w->sessions.token_usec = settings->token_usec;
@@ -120,6 +130,7 @@ struct web *web_free(struct web *w)
         /* In this order: nobody is answered any more, then nobody waits. */
         service_free(w->service);
         server_free(w->server);
+        files_done(w);
         sd_event_source_disable_unref(w->flush);
         sd_event_source_disable_unref(w->beat);
         sd_event_source_disable_unref(w->timer);

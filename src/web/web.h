@@ -5,12 +5,13 @@
  *
  *     browser --HTTP--> server.c --> door.c     who comes, from where, with which session
  *                                      |--> api.c      a request becomes a call on the bus
+ *                                      |--> files.c    files that go and come
  *                                      |--> log.c      the whole log, page by page
  *                                      |--> stream.c   what is new, until one of us goes
  *     bus <-----------> service.c    the chat service, and who asks for a token
  *
- * It knows the chat service only over the bus, keeps nothing of its own but who is signed in, and
- * ends when nobody is.
+ * It knows the chat service only over the bus, keeps nothing of its own but who is signed in and
+ * files that wait for being saved, and ends when nobody is there.
  */
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -21,6 +22,7 @@
 #include "web/session.h"
 
 struct service;
+struct json_object;
 
 /* Calls of one session that may be waiting, and of all that may be under way on the bus: the broker
  * ends the patience at 128. Further ones wait here. */
@@ -34,8 +36,14 @@ struct service;
  */
 #define DOWNLOADS_MAX 16
 
+/* Files that browsers are sending, in pieces, and what one may have. */
+#define UPLOADS_MAX 16
+#define SESSION_UPLOADS_MAX 4
+#define UPLOAD_SIZE_MAX (UINT64_C(4) * 1024 * 1024 * 1024)
+
 struct settings {
         const char *bus;
+        const char *state; /* directory for files, or NULL */
         usec_t token_usec, session_usec;
         usec_t idle_usec; /* how long nobody needs to be there before we end */
 };
@@ -57,6 +65,10 @@ struct web {
         size_t n_calls;      /* under way on the bus */
         size_t n_downloads;
 
+        int directory; /* for files, or negative; files.c */
+        struct list uploads;
+        size_t n_uploads;
+
         sd_event_source *timer; /* sessions that end, and we */
         usec_t idle_since_usec; /* USEC_INFINITY: somebody is there */
 };
@@ -76,6 +88,7 @@ struct visit {
         bool is_stream, is_greeted, is_over;
 
         struct download *download; /* log.c */
+        int file;                  /* files.c: that is being given, or negative */
 };
 
 int web_new(const struct settings *settings, int fd, struct web **ret);
@@ -122,6 +135,21 @@ void stream_close_session(struct web *w, const struct session *session);
 /* log.c */
 void log_begin(struct visit *v);
 void log_end(struct visit *v);
+
+/* files.c */
+void files_begin(struct visit *v);
+void files_piece(struct visit *v);
+void files_give(struct visit *v);
+void files_remove(struct visit *v);
+void files_end(struct visit *v);
+/* Of api.c: arguments with a descriptor (1, 0 after a refusal, or -errno), and what is added to the
+ * list of files. */
+int files_append_upload(struct visit *v, struct json_object *body);
+int files_append_arrival(struct visit *v, struct json_object *body);
+int files_append_arrived(struct visit *v, struct buffer *b, sd_bus_message *reply);
+/* Uploads of sessions that are closed. */
+void files_forget_closed(struct web *w);
+void files_done(struct web *w);
 
 /* service.c */
 int service_new(struct web *w, struct service **ret);

@@ -25,7 +25,7 @@ LOOKS = ("/log", "/api/events", "/api/status", "/api/users", "/api/history", "/a
          "/api/search", "/api/fingerprint")
 CHANGES = ("/signout", "/api/send", "/api/cancel", "/api/forget", "/api/block", "/api/unblock",
            "/api/mute", "/api/unmute", "/api/trust", "/api/verify", "/api/alias", "/api/name")
-FILES = ("/", "/app.js", "/dialogs.js", "/link.js", "/view.js", "/style.css", "/icon.svg")
+FILES = ("/", "/app.js", "/dialogs.js", "/files.js", "/link.js", "/view.js", "/style.css", "/icon.svg")
 HOSTILE = "<script>alert('x')</script> \"quoted\" \\ & ' \u202e ş 🙂 \n\ttab"
 
 N_STREAMS, RATE, SECONDS = 1000, 100, 10

@@ -160,6 +160,8 @@ class Web:
         self.directory = tempdir("p2pchat-web-")
         self.stderr_path = os.path.join(self.directory, "stderr")
         self.process = None
+        self.state = os.path.join(self.directory, "state")
+        os.mkdir(self.state, 0o700)
         on_failure(self._tail)
         defer(self._end)
         if start:
@@ -178,7 +180,7 @@ class Web:
                 environment.pop(name, None)
             self.process = subprocess.Popen(
                 [os.path.join(build_directory(self.sanitized), "src/web/p2pchat-web"),
-                 f"--bus={self.bus.address}", *self.arguments],
+                 f"--bus={self.bus.address}", f"--state={self.state}", *self.arguments],
                 stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment,
                 preexec_fn=child_dies_with_us)
             try:
@@ -215,6 +217,12 @@ class Web:
             raise Failure(f"p2pchat-web still runs after {seconds} s") from None
         self.process = None
         return status
+
+    def kill(self):
+        """kill -9"""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -2,11 +2,13 @@
 
 /* The page's door, its sessions, its feed and its JSON */
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "lib/test.h"
+#include "web/arrivals.h"
 #include "web/feed.h"
 #include "web/json.h"
 #include "web/page.h"
@@ -86,8 +88,8 @@ TEST(the_page_has_no_script_in_its_markup)
         static const char *const forbidden[] = { "innerHTML", "outerHTML", "insertAdjacentHTML",
                 "document.write", "eval(", "style=\"",
                 " onclick=", " onload=", "javascript:", "https://" };
-        static const char *const paths[] = { "/", "/app.js", "/dialogs.js", "/link.js", "/view.js",
-                "/style.css" };
+        static const char *const paths[] = { "/", "/app.js", "/dialogs.js", "/files.js", "/link.js",
+                "/view.js", "/style.css" };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 for (size_t k = 0; k < ELEMENTSOF(forbidden); k++)
@@ -396,6 +398,97 @@ TEST(who_falls_behind_is_told)
         ASSERT_OK(feed_append(&f, "on", 2));
         ASSERT_EQ(feed_read(&f, &fast, data, sizeof(data)), 3);
         feed_done(&f);
+}
+
+/*
+ * Files that came
+ */
+static void make_about(struct buffer *b, const char *id, unsigned size)
+{
+        char text[128];
+
+        buffer_clear(b);
+        (void)snprintf(text, sizeof(text), "{\"id\":\"%s\",\"size\":%u}", id, size);
+        ASSERT_OK(buffer_append_string(b, text));
+}
+
+static bool knows(const char *id, void *userdata)
+{
+        return userdata && streq(id, userdata);
+}
+
+static void check_list(int directory, const char *known, const char *wanted)
+{
+        _cleanup_(buffer_done)
+        struct buffer b;
+
+        buffer_init(&b, 64 * 1024);
+        ASSERT_OK(arrivals_append(directory, &b, knows, (void *)(uintptr_t)known));
+        ASSERT_STREQ((char *)b.data, wanted);
+}
+
+TEST(a_file_arrives_when_it_is_whole_and_over)
+{
+        char path[] = "/tmp/p2pchat-test-XXXXXX";
+        _cleanup_(buffer_done)
+        struct buffer about;
+        int directory, fd, other;
+
+        buffer_init(&about, ABOUT_SIZE_MAX);
+        ASSERT_NOT_NULL(mkdtemp(path));
+        ASSERT_OK(arrivals_open(path, &directory));
+        make_about(&about, "one", 3);
+        ASSERT_EQ(arrival_make(directory, "../one", &about, &fd), -EINVAL);
+        ASSERT_OK(arrival_make(directory, "one", &about, &fd));
+        ASSERT_EQ(arrival_take(directory, "one", &other), -ENOENT);
+        check_list(directory, "one", "[]");
+        ASSERT_EQ(write(fd, "abc", 3), 3);
+        /* The service may still be writing. */
+        check_list(directory, "one", "[]");
+        check_list(directory, NULL, "[{\"id\":\"one\",\"size\":3}]");
+        ASSERT_OK(arrival_take(directory, "one", &other));
+        close(other);
+        close(fd);
+        /* What is over and not whole is no more. */
+        make_about(&about, "two", 3);
+        ASSERT_OK(arrival_make(directory, "two", &about, &fd));
+        close(fd);
+        check_list(directory, NULL, "[{\"id\":\"one\",\"size\":3}]");
+        ASSERT_EQ(faccessat(directory, "two", F_OK, 0), -1);
+        ASSERT_EQ(faccessat(directory, "two.about", F_OK, 0), -1);
+        arrival_remove(directory, "one");
+        check_list(directory, NULL, "[]");
+        close(directory);
+        ASSERT_OK(rmdir(path));
+}
+
+TEST(arrivals_are_limited)
+{
+        char path[] = "/tmp/p2pchat-test-XXXXXX", id[16];
+        _cleanup_(buffer_done)
+        struct buffer about;
+        int directory, fd;
+
+        buffer_init(&about, ABOUT_SIZE_MAX);
+        ASSERT_NOT_NULL(mkdtemp(path));
+        ASSERT_OK(arrivals_open(path, &directory));
+        for (unsigned i = 0; i <= ARRIVALS_MAX; i++) {
+                (void)snprintf(id, sizeof(id), "id%u", i);
+                make_about(&about, id, 0);
+                ASSERT_EQ(
+                        arrival_make(directory, id, &about, &fd), i < ARRIVALS_MAX ? 0 : -ENOBUFS);
+                if (i < ARRIVALS_MAX)
+                        close(fd);
+        }
+        /* One that is there already may be asked for again. */
+        ASSERT_OK(arrival_make(directory, "id0", &about, &fd));
+        close(fd);
+        for (unsigned i = 0; i < ARRIVALS_MAX; i++) {
+                (void)snprintf(id, sizeof(id), "id%u", i);
+                arrival_remove(directory, id);
+        }
+        close(directory);
+        ASSERT_OK(rmdir(path));
 }
 
 TEST_MAIN()

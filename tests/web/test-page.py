@@ -9,6 +9,7 @@ axe-core, which has to be fetched from outside.
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -387,6 +388,61 @@ def an_invitation():
     wait_for(lambda: [g for g in group_call(ece, "List")[0] if g[1:3] == ("+chess", "member")], 60,
              "the group")
     wait_for(lambda: browser.one("#compose").is_displayed(), 30, "the field to write")
+
+
+def needs_files():
+    try:
+        bus_call(ece.connection, NAME, PATH, INTERFACE + ".Files", "List")
+    except BusError as error:
+        if "Unknown" in error.name:
+            skip("this service has no files")
+        raise
+
+
+def files_of(daemon):
+    return bus_call(daemon.connection, NAME, PATH, INTERFACE + ".Files", "List")[0]
+
+
+@test
+def files():
+    start()
+    needs_files()
+    bob.call("SendMessage", "ss", "Ece", "hello")
+    ece.call("SendMessage", "ss", "Bob", "hello to you")
+    ece.wait_message("hello")
+    bob.wait_message("hello to you")
+    browser = Browser().open()
+    browser.choose("Bob")
+    wait_for(lambda: browser.one("#attach").is_displayed(), 30, "the button")
+    path = os.path.join(tempdir(), "holiday.jpg")
+    with open(path, "wb") as file:
+        file.write(os.urandom(700_000))
+    browser.one("#file").send_keys(path)
+    wait_for(lambda: "waits for an answer" in browser.one("#files").text, 60, "the offer")
+    wait_for(lambda: [f[2] for f in files_of(bob)] == ["holiday.jpg"], 60, "the other side to have it")
+    # The other way round.
+    received = os.path.join(browser.directory, "report.pdf")
+    source = os.path.join(tempdir(), "report.pdf")
+    with open(source, "wb") as file:
+        file.write(os.urandom(500_000))
+    sender = subprocess.Popen(
+        [os.path.join(os.path.dirname(bob.program), "../cli/p2pchat"), "file", "send", "Ece", source],
+        env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bob.bus.address), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, preexec_fn=child_dies_with_us)
+    defer(sender.wait)
+    defer(sender.kill)
+    wait_for(lambda: "is offered to you" in browser.one("#files").text, 60, "the offer")
+    browser.shot("files")
+    browser.click("#files button[aria-label='Receive report.pdf']")
+    wait_for(lambda: browser.all("#files button[aria-label='Save report.pdf']"), 60, "the file")
+    browser.click("#files button[aria-label='Save report.pdf']")
+    wait_for(lambda: os.path.exists(received), 60, "the download")
+    with open(received, "rb") as one, open(source, "rb") as other:
+        assert_true(one.read() == other.read(), "the same bytes")
+    wait_for(lambda: not browser.all("#files button[aria-label='Save report.pdf']"), 30, "it to be gone")
+    browser.click("#files button[aria-label='Cancel holiday.jpg']")
+    wait_for(lambda: not files_of(ece), 60, "nothing under way")
+    assert_equal(browser.complaints(), [], "complaints")
 
 
 @test

@@ -4,6 +4,7 @@
 import { change, follow, look, signIn } from "./link.js";
 import { $, bubble, day, drawPerson, make, makePerson, result, say, setSecurity, setState, show } from "./view.js";
 import { openAbout, openOwn, startDialogs } from "./dialogs.js";
+import { drawFiles, fileEnded, isOffered, loadFiles, startFiles } from "./files.js";
 
 const PAGE = 100; /* messages of a conversation at a time */
 const FIRST_PAGE = 300; /* of all, for the list of conversations */
@@ -113,7 +114,7 @@ function drawPeople() {
   const rows = all.map((t) => {
     t.row ??= rowOf(t);
     drawPerson(t.row, {
-      ...t, state: t.group?.state === "invited" ? "you are invited" : t.user?.state, flags: t.user?.flags.split(" ") ?? [], isOpen: t === open });
+      ...t, state: t.group?.state === "invited" ? "you are invited" : t.user?.state, flags: [...(t.user?.flags.split(" ") ?? []), ...(isOffered(t) ? ["file"] : [])], isOpen: t === open });
     return t.row;
   });
   const focused = document.activeElement?.closest("#people .person");
@@ -139,6 +140,7 @@ function drawHead() {
   const security = open.user?.security ?? open.last?.security ?? "";
   setSecurity($("talk-security"), security);
   show($("talk-security"), security !== "");
+  drawFiles();
   show($("talk-dot"), security !== "" && $("talk-state").textContent !== "");
   say("compose-note", flags.includes("blocked") ? "Blocked: nothing is sent or shown. Unblock in the menu above."
     : security === "legacy" || security === "plain" ? "Not secure: others on the network can read along." : "");
@@ -217,8 +219,8 @@ export async function choose(t, record = true) {
   show($("to-end"), false);
   say("compose-error", "");
   $("text").value = t.draft ?? "";
-  grow();
   drawHead();
+  grow();
   drawPeople();
   drawMessages();
   toEnd();
@@ -232,7 +234,7 @@ export async function choose(t, record = true) {
 export function leaveTalk() {
   open = null;
   $("chat").classList.remove("reading");
-  for (const id of ["talk-head", "scroll", "compose", "invitation", "to-end"]) show($(id), false);
+  for (const id of ["talk-head", "scroll", "compose", "invitation", "files", "to-end"]) show($(id), false);
   show($("empty"), true);
   drawPeople();
 }
@@ -325,12 +327,22 @@ function usersChanged() {
   }, 300);
 }
 
+let filesTimer = null;
+function filesChanged() {
+  filesTimer ??= setTimeout(() => {
+    filesTimer = null;
+    loadFiles().then(drawPeople).catch(() => {});
+  }, 250);
+}
+
 const NO_SERVICE = "The chat service is not running. An administrator starts it with: systemctl start p2pchatd.socket p2pchatd.service";
 
 async function start() {
   await loadOwn();
   await loadUsers();
   await loadGroups();
+  await loadFiles();
+  drawPeople();
   if (sequence === 0) await loadList();
   else await catchUp();
   notice("");
@@ -359,6 +371,12 @@ async function onEvent(event) {
       break;
     case "user":
       usersChanged();
+      break;
+    case "file":
+      fileEnded(event);
+      break;
+    case "files":
+      filesChanged();
       break;
     case "groups":
       loadGroups().catch(() => {});
@@ -481,6 +499,7 @@ function listen() {
 async function main() {
   listen();
   startDialogs();
+  startFiles();
   try {
     if (!(await signIn(signedOut))) {
       signedOut("");

@@ -95,15 +95,19 @@ export async function change(path, args) {
   return answer.json();
 }
 
-export async function download(user, format) {
-  const query = new URLSearchParams({ user, format });
-  const answer = await ask(`/log?${query}`);
+/* Saves what is there under a name. */
+export async function save(path, name) {
+  const answer = await ask(path);
   const url = URL.createObjectURL(await answer.blob());
   const a = document.createElement("a");
   a.href = url;
-  a.download = `p2pchat-log.${format === "json" ? "json" : "txt"}`;
+  a.download = name;
   a.click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+export function download(user, format) {
+  return save(`/log?${new URLSearchParams({ user, format })}`, `p2pchat-log.${format === "json" ? "json" : "txt"}`);
 }
 
 async function* lines(answer) {

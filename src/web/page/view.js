@@ -138,7 +138,7 @@ export function drawPerson(row, { key, name, state, last, unread, flags, isOpen 
   else button.removeAttribute("aria-current");
   const title = make("span", "person-name", name);
   title.dir = "auto";
-  const marks = ["blocked", "muted", "namesake"].filter((f) => flags.includes(f)).join(", ");
+  const marks = ["file", "blocked", "muted", "namesake"].filter((f) => flags.includes(f)).join(", ");
   const author = last?.direction === "sent" ? "You: " : last && key.startsWith("+") ? `${last.user}: ` : "";
   const preview = make("span", "preview", last ? author + last.text.slice(0, 120) : state ?? "");
   const top = make("span", "line", title, make("span", "when", last ? shortTime(last.time) : ""));
@@ -174,4 +174,43 @@ export function result(m, text) {
 
 export function facts(element, pairs) {
   element.replaceChildren(...pairs.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+}
+
+export function size(bytes) {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let n = bytes, unit = 0;
+  while (n >= 1024 && unit < units.length - 1) {
+    n /= 1024;
+    unit++;
+  }
+  return `${unit === 0 || n >= 10 ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
+}
+
+const FILE_STATES = {
+  preparing: "being copied", offered: "waits for an answer", accepted: "under way", verifying: "being compared",
+  whole: "is here", arrived: "is here",
+};
+
+/* A file under way: @choices are pairs of a word and what it does, the first the most likely. */
+export function fileRow(f, choices) {
+  const name = make("span", "", f.name);
+  name.dir = "auto";
+  const state = f.direction === "received" && f.state === "offered" ? "is offered to you" : FILE_STATES[f.state] ?? f.state;
+  const text = make("span", "file-text", name, make("span", "note", `${size(f.size)}, ${state}`));
+  if (f.state === "accepted" || f.state === "preparing") {
+    const bar = make("progress", "");
+    bar.max = Math.max(1, f.size);
+    bar.value = f.done;
+    bar.setAttribute("aria-label", `Progress of ${f.name}`);
+    text.append(bar);
+  }
+  const row = make("li", "", text);
+  choices.forEach(([word, work], i) => {
+    const button = make("button", i === 0 && word !== "Cancel" ? "main" : "", word);
+    button.type = "button";
+    button.setAttribute("aria-label", `${word} ${f.name}`);
+    button.addEventListener("click", work);
+    row.append(button);
+  });
+  return row;
 }
