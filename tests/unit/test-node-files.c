@@ -533,7 +533,7 @@ TEST(an_offer_far_away_to_who_has_forgotten_us)
         net_pass(&net, USEC_PER_SEC);
         assert_received(dan, 1, "far away");
         machine_stop(dan);
-        dan->disk.n_peers = dan->disk.n_streams = dan->disk.n_marks = dan->disk.n_rows = 0;
+        dan->disk.n_peers = dan->disk.n_streams = dan->disk.n_marks = 0;
         machine_start(dan, "Dan");
         ASSERT_NULL(peers_by_id(&dan->node->peers, cem->identity.id));
         ASSERT_OK(offer_size(cem, 1, "Dan", "a file", FILE_SIZE));
