@@ -207,6 +207,7 @@ static const struct place places[] = {
         { "/api/events", stream_begin, false, false },
         { "/api/file-begin", files_begin, true, false },
         { "/api/file-piece", files_piece, true, false },
+        { "/api/file-stop", files_stop, true, false },
         { "/api/file", files_give, false, false },
         { "/api/file-done", files_remove, true, false },
 };

@@ -3,7 +3,7 @@
  * Files of the page, in both directions
  *
  *     file-begin, file-piece …, file-send    the browser's file, piece by piece, into one without a
- *                                            name, which the chat service then copies
+ *                                            name, which the chat service then copies; or file-stop
  *     file-accept, … "arrived", file         the chat service's file, by way of arrivals.h
  *     file-done                              the browser has it: it goes
  */
@@ -246,6 +246,23 @@ void files_piece(struct visit *v)
         }
         u->size += size;
         answer_word(v, "upload", u->id);
+}
+
+void files_stop(struct visit *v)
+{
+        _cleanup_(json_freep)
+        struct json_object *body = parse_body(v);
+        struct upload *u;
+
+        if (!body)
+                return;
+        u = find_upload(v, body);
+        if (!u) {
+                refuse_upload(v);
+                return;
+        }
+        answer_word(v, "upload", u->id);
+        upload_free(v->web, u);
 }
 
 /* The descriptor is given away with the call, and the chat service copies what it leads to. */

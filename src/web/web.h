@@ -139,6 +139,7 @@ void log_end(struct visit *v);
 /* files.c */
 void files_begin(struct visit *v);
 void files_piece(struct visit *v);
+void files_stop(struct visit *v);
 void files_give(struct visit *v);
 void files_remove(struct visit *v);
 void files_end(struct visit *v);

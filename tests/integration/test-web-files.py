@@ -205,8 +205,11 @@ def nonsense_is_refused():
     for data in ("YWJ", "*", 7, None):
         refused(400, page.post, "/api/file-piece", upload=mine, data=data)
     refused(400, page.post, "/api/file-begin", user="Bob")
-    for _ in range(3):
-        page.post("/api/file-begin", user="Bob", name="x")
+    uploads = [page.post("/api/file-begin", user="Bob", name="x")["upload"] for _ in range(3)]
+    refused(429, page.post, "/api/file-begin", user="Bob", name="x")
+    page.post("/api/file-stop", upload=uploads[0])
+    refused(404, page.post, "/api/file-piece", upload=uploads[0], data="YWJj")
+    page.post("/api/file-begin", user="Bob", name="x")
     refused(429, page.post, "/api/file-begin", user="Bob", name="x")
     # Those of a session end with it.
     page.post("/signout")

@@ -95,10 +95,17 @@ function base64(blob) {
 
 async function sendPieces(u, file) {
   const { upload } = await change("/api/file-begin", { user: u.talk.word, name: file.name });
-  for (let at = 0; at < file.size && !u.stopped; at += PIECE) {
-    await change("/api/file-piece", { upload, data: await base64(file.slice(at, at + PIECE)) });
-    u.done = Math.min(at + PIECE, file.size);
-    drawFiles();
+  try {
+    for (let at = 0; at < file.size && !u.stopped; at += PIECE) {
+      await change("/api/file-piece", { upload, data: await base64(file.slice(at, at + PIECE)) });
+      u.done = Math.min(at + PIECE, file.size);
+      drawFiles();
+    }
+  } catch (error) {
+    u.stopped = true;
+    throw error;
+  } finally {
+    if (u.stopped) await change("/api/file-stop", { upload }).catch(() => {});
   }
   if (!u.stopped) await change("/api/file-send", { upload });
 }
