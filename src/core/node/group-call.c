@@ -32,14 +32,14 @@ static int find(const struct node *n, const char *word, struct team **ret, struc
 static int refuse_state(const struct node *n, const struct team *team, const char *what,
         struct refusal *ret_refusal)
 {
-        char word[WORD_SIZE];
+        char word[WORD_SIZE], id[GROUP_ID_STRING_SIZE];
 
         node_team_word(n, team, word);
         switch (team->state) {
         case GROUP_INVITED:
                 return refuse(ret_refusal, REFUSAL_CANNOT_CHAT,
-                        "You are only invited to %s: \"p2pchat group accept '%s'\" first.", word,
-                        word);
+                        "You are only invited to %s: \"p2pchat group accept %s\" first.", word,
+                        node_team_id(&team->id, id));
         case GROUP_LEAVING:
         case GROUP_ENDED:
                 return refuse(ret_refusal, REFUSAL_CANNOT_CHAT,
@@ -115,8 +115,7 @@ int node_group_create(struct node *n, const char *name, const char *const *words
         free(keys);
         if (r != 0)
                 return r;
-        for (size_t i = 0; i < sizeof id.bytes; i++)
-                (void)snprintf(ret_id + 2 * i, 3, "%02x", id.bytes[i]);
+        (void)node_team_id(&id, ret_id);
         return node_groups_drain(n, now);
 }
 
@@ -220,13 +219,13 @@ int node_group_remove(struct node *n, const char *group, const char *user, struc
         struct group_info info;
         struct group_key key;
         struct team *team;
-        char word[WORD_SIZE];
+        char id[GROUP_ID_STRING_SIZE];
         int r = find(n, group, &team, &info, ret_refusal);
 
         if (r == 0 && (streq(user, n->id) || name_equal(user, n->username)))
                 return refuse(ret_refusal, REFUSAL_INVALID_ARGUMENT,
-                        "%.100s is this machine: \"p2pchat group leave '%s'\" takes it out.", user,
-                        node_team_word(n, team, word));
+                        "%.100s is this machine: \"p2pchat group leave %s\" takes it out.", user,
+                        node_team_id(&team->id, id));
         if (r == 0 && team->is_other)
                 r = node_team_refresh(n, team);
         if (r == 0)

@@ -141,6 +141,8 @@ void node_team_changed(struct node *n, struct team *team, bool is_other);
 /* Fills in who is in it. */
 int node_team_refresh(struct node *n, struct team *team);
 struct fellow *node_fellow(const struct node *n, const char *id);
+/* In hexadecimal, as commands take it: a name may have anything in it. */
+const char *node_team_id(const struct group_id *id, char ret[static GROUP_ID_STRING_SIZE]);
 /* The word by which a group can be named now. */
 const char *node_team_word(
         const struct node *n, const struct team *team, char buffer[static WORD_SIZE]);

@@ -108,8 +108,8 @@ static int pick_group(const struct group_view *groups, size_t n_groups, const ch
         if (found->is_invited)
                 return refuse(ret_refusal, REFUSAL_UNKNOWN_USER,
                         "You are invited to %.90s, but no member yet: \"p2pchat group accept "
-                        "%.90s\" first.",
-                        found->word, found->word);
+                        "%s\" first.",
+                        found->word, found->id);
         *ret = found;
         return 0;
 }

@@ -242,10 +242,11 @@ void node_author_name(const struct node *n, const char *id, char ret[static NAME
                 (void)snprintf(ret, NAME_SIZE_MAX + 1, "#%.8s", id);
 }
 
-static void format_id(const struct group_id *id, char ret[static GROUP_ID_STRING_SIZE])
+const char *node_team_id(const struct group_id *id, char ret[static GROUP_ID_STRING_SIZE])
 {
         for (size_t i = 0; i < sizeof id->bytes; i++)
                 (void)snprintf(ret + 2 * i, 3, "%02x", id->bytes[i]);
+        return ret;
 }
 
 /* The better one is meant by a name alone. */
@@ -322,7 +323,7 @@ static void find_all(
 
                 if (!group_find(n->groups.engine, &team->id, &info))
                         continue;
-                format_id(&team->id, id);
+                (void)node_team_id(&team->id, id);
                 if ((!name || name_equal(info.name, name)) &&
                         strncmp(id, prefix, strlen(prefix)) == 0)
                         add_candidate(c, team);
@@ -381,7 +382,7 @@ const char *node_team_word(
         (void)snprintf(buffer, WORD_SIZE, "+%s", info.name);
         if (means(n, buffer, team))
                 return buffer;
-        format_id(&team->id, id);
+        (void)node_team_id(&team->id, id);
         for (int size = TEAM_WORD_ID_MIN; size < GROUP_ID_STRING_SIZE; size++) {
                 (void)snprintf(buffer, WORD_SIZE, "+%s#%.*s", info.name, size, id);
                 if (means(n, buffer, team))
