@@ -32,6 +32,12 @@ static inline void list_append(struct list *head, struct list *item)
         head->prev = item;
 }
 
+/* The same at its beginning. */
+static inline void list_prepend(struct list *head, struct list *item)
+{
+        list_append(head->next, item);
+}
+
 /* Takes @item out of whatever list it is in; harmless when it is in none. */
 static inline void list_remove(struct list *item)
 {

@@ -294,6 +294,30 @@ TEST(a_restored_queue_goes_to_who_has_moved)
         fixture_done(&f);
 }
 
+TEST(who_was_written_to_last_is_served_first)
+{
+        static const uint8_t order[] = { 2, 3, 1 }; /* Bob, but in his order; Can; Ada */
+        struct queued_record queued = { .peer = 1, .size = 5 };
+        struct effect e;
+        struct fixture f;
+
+        ASSERT_OK(fixture_init(&f, NULL));
+        restore(&f, 1, "Ada", 2, START_REAL);
+        restore(&f, 2, "Bob", 3, START_REAL);
+        restore(&f, 3, "Can", 4, START_REAL);
+        for (uint8_t i = 1; i <= 4; i++) {
+                queued.id.bytes[0] = i;
+                queued.peer = i < 4 ? i : 2;
+                ASSERT_OK(node_restore_queued(f.node, &queued, f.now));
+        }
+        ASSERT_OK(node_advance(f.node, f.now));
+        for (size_t i = 0; i < ELEMENTSOF(order); i++) {
+                ASSERT_TRUE(fixture_effect(&f, EFFECT_LOAD, &e));
+                ASSERT_EQ(e.load.id.bytes[0], order[i]);
+        }
+        fixture_done(&f);
+}
+
 /* Who speaks both dialects may be heard in the second one first, which cannot keep a secret. */
 TEST(a_queue_that_wants_more_than_plain_text_waits_for_it)
 {

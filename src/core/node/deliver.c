@@ -57,7 +57,9 @@ int node_enqueue(struct node *n, struct peer *peer, struct queued *q)
         }
         q->serial = ++n->serial_last;
         outbox_add(&peer->outbox, q);
-        peer_queue_changed(&n->peers, peer);
+        /* Whom somebody wrote to last is sought first. */
+        list_remove(&peer->waiting);
+        list_prepend(&n->peers.waiting, &peer->waiting);
         return peer_is_native(peer) ? node_stream_add(n, peer, q) : 0;
 }
 

@@ -33,7 +33,7 @@ struct peer {
         /* by_name: record.name; by_contact and by_id: only while there is one */
         struct table_entry by_number, by_name, by_address, by_contact, by_id;
         struct outbox outbox;
-        struct list waiting; /* in peers.waiting while peer_is_awaited() */
+        struct list waiting; /* in peers.waiting while peer_is_awaited(), written to last first */
         struct delivery *delivery;
 
         /* native */
