@@ -13,8 +13,8 @@
 #define BUBBLE_LINES_MAX 4
 #define BUBBLE_LINE_SIZE_MAX 240 /* bytes of a message, before it is escaped */
 #define BUBBLE_WORD_SIZE_MAX 200
-#define BUBBLE_SUMMARY_SIZE 320
-#define BUBBLE_BODY_SIZE 10240 /* all lines, each character escaped, fit */
+#define BUBBLE_SUMMARY_SIZE 512 /* title, number and a line fit; */
+#define BUBBLE_BODY_SIZE 10240  /* all lines, each character escaped */
 
 enum bubble_kind {
         BUBBLE_CONVERSATION, /* key: its word */

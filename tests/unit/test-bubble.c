@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a bubble says: cut, escaped, and no more than it may */
-#include "notify/bubble.h"
 #include "lib/test.h"
+#include "notify/bubble.h"
 
 static const struct bubble_style full = { .has_body = true, .has_markup = true };
 static const struct bubble_style plain = { .has_body = true };

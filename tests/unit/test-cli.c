@@ -9,10 +9,10 @@
 #include "cli/columns.h"
 #include "cli/format.h"
 #include "cli/json.h"
-#include "os/state.h"
 #include "cli/user.h"
 #include "cli/words.h"
 #include "lib/test.h"
+#include "os/state.h"
 
 static void check_escape(const char *text, enum escape mode, const char *expected)
 {
