@@ -158,6 +158,12 @@ def the_sandbox_is_tight(m, other):
     links = m.out("nsenter", "-t", str(m.pid_of(SERVICE)), "--net", "ip", "-br", "link").splitlines()
     assert_equal([line.split()[0] for line in links], ["lo"])
     assert_equal(m.unit(SERVICE, "User"), "p2pchat-web")
+    # What it needs it has: a place for files.
+    session = sign_in(m, "member")
+    status, answer = ask(m, "POST", "/api/file-begin", {"user": other.name, "name": "x"}, session)
+    assert_equal(status, 200, str(answer))
+    piece = {"upload": json.loads(answer)["upload"], "data": "YWJj"}
+    assert_equal(ask(m, "POST", "/api/file-piece", piece, session)[0], 200)
 
 
 @each

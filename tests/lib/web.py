@@ -18,10 +18,9 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 import urllib.parse
 
-from daemon import (SANITIZER_ENVIRONMENT, BusError, build_directory, bus_call)
+from daemon import SANITIZER_ENVIRONMENT, build_directory, bus_call
 from harness import Failure, child_dies_with_us, defer, on_failure, tempdir, wait_for
 
 NAME, PATH = "org.example.P2PChat.Web", "/org/example/P2PChat"

@@ -2,7 +2,19 @@
 /* The page: what is known of the conversations, and what its parts do */
 
 import { change, follow, look, signIn } from "./link.js";
-import { $, bubble, day, drawPerson, make, makePerson, result, say, setSecurity, setState, show } from "./view.js";
+import {
+  $,
+  bubble,
+  day,
+  drawPerson,
+  make,
+  makePerson,
+  result,
+  say,
+  setSecurity,
+  setState,
+  show,
+} from "./view.js";
 import { openAbout, openOwn, startDialogs } from "./dialogs.js";
 import { drawFiles, fileEnded, isOffered, loadFiles, startFiles } from "./files.js";
 
@@ -10,7 +22,8 @@ const PAGE = 100; /* messages of a conversation at a time */
 const FIRST_PAGE = 300; /* of all, for the list of conversations */
 const REFRESH_MSEC = 60000;
 
-/* key -> { key, word, name, user (a row of the users, or null), group (the same of the groups), last, unread, messages, isWhole } */
+/* key -> { key, word, name, user (a row of the users, or null), group (the same of the groups), last (message),
+ * unread (number), messages (those that are loaded), isWhole (there are none before) } */
 const talks = new Map();
 export const own = { username: "", id: "", word: "", version: "" };
 let open = null; /* one of them */
@@ -62,7 +75,9 @@ async function loadUsers() {
     const word = wordOfUser(u);
     const t = talkOf(word, word, u.name);
     t.user = u;
-    t.name = u.flags.includes("namesake") ? `${u.name}${u.id ? `#${u.id.slice(0, 4)}` : `@${u.address}`}` : u.name;
+    t.name = u.flags.includes("namesake")
+      ? `${u.name}${u.id ? `#${u.id.slice(0, 4)}` : `@${u.address}`}`
+      : u.name;
   }
   drawPeople();
   drawHead();
@@ -114,14 +129,22 @@ function drawPeople() {
   const rows = all.map((t) => {
     t.row ??= rowOf(t);
     drawPerson(t.row, {
-      ...t, state: t.group?.state === "invited" ? "you are invited" : t.user?.state, flags: [...(t.user?.flags.split(" ") ?? []), ...(isOffered(t) ? ["file"] : [])], isOpen: t === open });
+      ...t,
+      state: t.group?.state === "invited" ? "you are invited" : t.user?.state,
+      flags: [...(t.user?.flags.split(" ") ?? []), ...(isOffered(t) ? ["file"] : [])],
+      isOpen: t === open,
+    });
     return t.row;
   });
   const focused = document.activeElement?.closest("#people .person");
   const shown = $("people").children;
-  if (rows.length !== shown.length || rows.some((row, i) => row !== shown[i])) $("people").replaceChildren(...rows);
+  if (rows.length !== shown.length || rows.some((row, i) => row !== shown[i]))
+    $("people").replaceChildren(...rows);
   if (focused?.isConnected) focused.focus();
-  if (all.length === 0) $("people").append(make("li", "note", "Nobody is here yet. Others of this network appear by themselves."));
+  if (all.length === 0)
+    $("people").append(
+      make("li", "note", "Nobody is here yet. Others of this network appear by themselves."),
+    );
   const unread = all.reduce((n, t) => n + t.unread, 0);
   document.title = (unread > 0 ? `(${unread}) ` : "") + (open ? `${open.name} – p2pchat` : "p2pchat");
 }
@@ -133,17 +156,29 @@ function drawHead() {
   if (!open) return;
   $("talk-name").textContent = open.name;
   const flags = open.user?.flags.split(" ") ?? [];
-  const invited = open.group?.state === "invited", n = open.group?.members.length ?? 0;
+  const invited = open.group?.state === "invited",
+    n = open.group?.members.length ?? 0;
   show($("invitation"), invited);
   show($("compose"), !invited);
-  $("talk-state").textContent = [open.group ? `${n} member${n === 1 ? "" : "s"}` : open.user?.state ?? "", ...["blocked", "muted"].filter((f) => flags.includes(f))].filter(Boolean).join(", ");
+  $("talk-state").textContent = [
+    open.group ? `${n} member${n === 1 ? "" : "s"}` : (open.user?.state ?? ""),
+    ...["blocked", "muted"].filter((f) => flags.includes(f)),
+  ]
+    .filter(Boolean)
+    .join(", ");
   const security = open.user?.security ?? open.last?.security ?? "";
   setSecurity($("talk-security"), security);
   show($("talk-security"), security !== "");
   drawFiles();
   show($("talk-dot"), security !== "" && $("talk-state").textContent !== "");
-  say("compose-note", flags.includes("blocked") ? "Blocked: nothing is sent or shown. Unblock in the menu above."
-    : security === "legacy" || security === "plain" ? "Not secure: others on the network can read along." : "");
+  say(
+    "compose-note",
+    flags.includes("blocked")
+      ? "Blocked: nothing is sent or shown. Unblock in the menu above."
+      : security === "legacy" || security === "plain"
+        ? "Not secure: others on the network can read along."
+        : "",
+  );
 }
 
 const isAtEnd = () => $("scroll").scrollHeight - $("scroll").scrollTop - $("scroll").clientHeight < 80;
@@ -182,10 +217,15 @@ function append(m) {
 let isLoading = false;
 async function loadEarlier() {
   if (!open || open.isWhole || isLoading) return;
-  const t = open, box = $("scroll");
+  const t = open,
+    box = $("scroll");
   isLoading = true;
   try {
-    const { messages } = await look("/api/history", { user: t.word, before: t.messages[0]?.sequence ?? 0, limit: PAGE });
+    const { messages } = await look("/api/history", {
+      user: t.word,
+      before: t.messages[0]?.sequence ?? 0,
+      limit: PAGE,
+    });
     t.isWhole = messages.length === 0;
     const first = t.messages[0] ?? null;
     const fresh = messages.reverse().filter((m) => insert(t, m));
@@ -243,8 +283,11 @@ export async function openWord(word) {
   const { messages } = await look("/api/history", { user: word, limit: 1 });
   await refresh();
   const name = word.toLowerCase();
-  const t = messages.length > 0 ? note(messages[0])
-    : [...talks.values()].find((x) => x.name.toLowerCase() === name || x.key === name) ?? talkOf(word, word, word);
+  const t =
+    messages.length > 0
+      ? note(messages[0])
+      : ([...talks.values()].find((x) => x.name.toLowerCase() === name || x.key === name) ??
+        talkOf(word, word, word));
   await choose(t);
 }
 
@@ -258,7 +301,8 @@ function grow() {
 }
 
 async function send() {
-  const t = open, text = $("text").value.replace(/\s+$/, "");
+  const t = open,
+    text = $("text").value.replace(/\s+$/, "");
   if (!t || text === "") return;
   $("text").value = t.draft = "";
   grow();
@@ -287,7 +331,8 @@ function take(m) {
   }
   if (!insert(t, m)) return;
   if (t === open) append(m);
-  if (isNew && m.direction === "received" && m.state === "received" && (t !== open || document.hidden)) t.unread++;
+  if (isNew && m.direction === "received" && m.state === "received" && (t !== open || document.hidden))
+    t.unread++;
 }
 
 /* What came since the last message known, page by page. */
@@ -331,11 +376,14 @@ let filesTimer = null;
 function filesChanged() {
   filesTimer ??= setTimeout(() => {
     filesTimer = null;
-    loadFiles().then(drawPeople).catch(() => {});
+    loadFiles()
+      .then(drawPeople)
+      .catch(() => {});
   }, 250);
 }
 
-const NO_SERVICE = "The chat service is not running. An administrator starts it with: systemctl start p2pchatd.socket p2pchatd.service";
+const NO_SERVICE =
+  "The chat service is not running. An administrator starts it with: systemctl start p2pchatd.socket p2pchatd.service";
 
 async function start() {
   await loadOwn();
@@ -403,20 +451,28 @@ async function search(more) {
     $("found").replaceChildren();
   }
   for (const id of ["found", "found-note"]) show($(id), text !== "");
-  for (const id of ["people", "people-more"]) show($(id), text === "" && (id === "people" || oldest !== null));
+  for (const id of ["people", "people-more"])
+    show($(id), text === "" && (id === "people" || oldest !== null));
   show($("found-more"), false);
   if (text === "") return;
   say("found-note", "Searching…");
   try {
     const { messages } = await look("/api/search", { user: "", text, before: searched.before, limit: 50 });
     if (searched.text !== text) return;
-    $("found").append(...messages.map((m) => {
-      const row = result(m, text);
-      row.firstChild.addEventListener("click", () => goTo(m));
-      return row;
-    }));
+    $("found").append(
+      ...messages.map((m) => {
+        const row = result(m, text);
+        row.firstChild.addEventListener("click", () => goTo(m));
+        return row;
+      }),
+    );
     const n = $("found").childElementCount;
-    say("found-note", n === 0 ? `Nothing with “${text}” was found.` : `${n}${messages.length === 50 ? " or more" : ""} found, the newest first`);
+    say(
+      "found-note",
+      n === 0
+        ? `Nothing with “${text}” was found.`
+        : `${n}${messages.length === 50 ? " or more" : ""} found, the newest first`,
+    );
     searched.before = messages.at(-1)?.sequence ?? 0;
     show($("found-more"), messages.length === 50);
   } catch (error) {
@@ -462,7 +518,10 @@ function listen() {
   $("to-end").addEventListener("click", toEnd);
   $("warning-close").addEventListener("click", () => show($("warning"), false));
   $("found-more").addEventListener("click", () => search(true));
-  $("search").addEventListener("submit", (e) => { e.preventDefault(); search(false); });
+  $("search").addEventListener("submit", (e) => {
+    e.preventDefault();
+    search(false);
+  });
   $("search-text").addEventListener("input", () => {
     clearTimeout(searched.timer);
     searched.timer = setTimeout(() => search(false), 250);
@@ -471,8 +530,14 @@ function listen() {
     if ($("scroll").scrollTop < 200) loadEarlier();
     if (isAtEnd()) show($("to-end"), false);
   });
-  $("compose").addEventListener("submit", (e) => { e.preventDefault(); send(); });
-  $("text").addEventListener("input", () => { grow(); if (open) open.draft = $("text").value; });
+  $("compose").addEventListener("submit", (e) => {
+    e.preventDefault();
+    send();
+  });
+  $("text").addEventListener("input", () => {
+    grow();
+    if (open) open.draft = $("text").value;
+  });
   $("text").addEventListener("keydown", (e) => {
     if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
     e.preventDefault();
@@ -512,7 +577,9 @@ async function main() {
   history.replaceState(null, "");
   show($("door"), false);
   show($("chat"), true);
-  setInterval(() => { if (!document.hidden) refresh().catch(() => {}); }, REFRESH_MSEC);
+  setInterval(() => {
+    if (!document.hidden) refresh().catch(() => {});
+  }, REFRESH_MSEC);
   await follow(onEvent);
 }
 

@@ -21,17 +21,29 @@ async function act(errorId, work) {
 export function openOwn() {
   $("name-text").value = own.username;
   say("name-error", "");
-  facts($("own-facts"), [["Others find you as", own.word], ["Id", own.id], ["Version", own.version]]);
+  facts($("own-facts"), [
+    ["Others find you as", own.word],
+    ["Id", own.id],
+    ["Version", own.version],
+  ]);
   $("own-dialog").showModal();
 }
 
 function drawAbout() {
-  const t = openTalk(), user = t.user, flags = user?.flags.split(" ") ?? [];
+  const t = openTalk(),
+    user = t.user,
+    flags = user?.flags.split(" ") ?? [];
   $("about-title").textContent = t.name;
   const security = user?.security ?? t.last?.security ?? "";
   setSecurity($("about-word"), security);
-  $("about-security").textContent = t.group ? "Each message goes from member to member, to each by itself." : explainSecurity(security);
-  facts($("about-facts"), [["State", user?.state ?? ""], ["Address", user?.address ?? ""], ["Id", user?.id ?? ""]]);
+  $("about-security").textContent = t.group
+    ? "Each message goes from member to member, to each by itself."
+    : explainSecurity(security);
+  facts($("about-facts"), [
+    ["State", user?.state ?? ""],
+    ["Address", user?.address ?? ""],
+    ["Id", user?.id ?? ""],
+  ]);
   const isGroup = t.key.startsWith("+");
   show($("about-group"), Boolean(t.group));
   if (t.group) drawMembers(t.group);
@@ -46,31 +58,36 @@ function drawAbout() {
 }
 
 function drawMembers(group) {
-  $("members").replaceChildren(...group.members.map((word) => {
-    if (word === own.id || word.endsWith(`#${own.id}`)) return make("li", "", "You");
-    const button = make("button", "", "Remove");
-    button.type = "button";
-    button.setAttribute("aria-label", `Remove ${word}`);
-    button.addEventListener("click", async () => {
-      await act("about-error", () => change("/api/group-remove", { group: group.word, user: word }));
-      drawAbout();
-    });
-    const name = make("span", "", word);
-    name.dir = "auto";
-    return make("li", "", name, button);
-  }));
+  $("members").replaceChildren(
+    ...group.members.map((word) => {
+      if (word === own.id || word.endsWith(`#${own.id}`)) return make("li", "", "You");
+      const button = make("button", "", "Remove");
+      button.type = "button";
+      button.setAttribute("aria-label", `Remove ${word}`);
+      button.addEventListener("click", async () => {
+        await act("about-error", () => change("/api/group-remove", { group: group.word, user: word }));
+        drawAbout();
+      });
+      const name = make("span", "", word);
+      name.dir = "auto";
+      return make("li", "", name, button);
+    }),
+  );
 }
 
 /* Whom a group can have: those with a proven key. */
 function drawChoices() {
   const able = allTalks().filter((t) => t.user?.id && t.user.security !== "unproven");
   show($("group-form"), able.length > 0 && servesGroups());
-  $("group-members").replaceChildren(make("legend", "", "Members"), ...able.map((t) => {
-    const box = make("input", "");
-    box.type = "checkbox";
-    box.value = t.word;
-    return make("label", "", box, ` ${t.name}`);
-  }));
+  $("group-members").replaceChildren(
+    make("legend", "", "Members"),
+    ...able.map((t) => {
+      const box = make("input", "");
+      box.type = "checkbox";
+      box.value = t.word;
+      return make("label", "", box, ` ${t.name}`);
+    }),
+  );
 }
 
 async function createGroup() {
@@ -127,12 +144,15 @@ export function startDialogs() {
     });
   $("name-form").addEventListener("submit", async (e) => {
     e.preventDefault();
-    if (await act("name-error", () => change("/api/name", { username: $("name-text").value }))) $("own-dialog").close();
+    if (await act("name-error", () => change("/api/name", { username: $("name-text").value })))
+      $("own-dialog").close();
   });
   $("sign-out").addEventListener("click", () => signOut().catch(() => {}));
   $("verify-form").addEventListener("submit", async (e) => {
     e.preventDefault();
-    await act("about-error", () => change("/api/verify", { user: openTalk().word, digits: $("verify-text").value }));
+    await act("about-error", () =>
+      change("/api/verify", { user: openTalk().word, digits: $("verify-text").value }),
+    );
     drawAbout();
   });
   aboutAction("mute", "/api/mute", () => ({ seconds: Number($("mute-time").value) }));
@@ -144,7 +164,11 @@ export function startDialogs() {
   });
   $("invite-form").addEventListener("submit", async (e) => {
     e.preventDefault();
-    if (await act("about-error", () => change("/api/group-invite", { group: openTalk().word, user: $("invite-text").value.trim() })))
+    if (
+      await act("about-error", () =>
+        change("/api/group-invite", { group: openTalk().word, user: $("invite-text").value.trim() }),
+      )
+    )
       $("invite-text").value = "";
     drawAbout();
   });

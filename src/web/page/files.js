@@ -7,7 +7,8 @@ import { $, fileRow, show } from "./view.js";
 
 const PIECE = 256 * 1024; /* bytes of a file that go in one request */
 
-let files = []; /* rows of the service, and those that came and were not saved yet, with the state "arrived" */
+let files =
+  []; /* rows of the service, and those that came and were not saved yet, with the state "arrived" */
 let hasFiles = true; /* a service without files says so once */
 const uploads = new Set(); /* { talk, name, size, done, stopped }: what this page is sending to the service */
 
@@ -25,7 +26,10 @@ export async function loadFiles() {
   if (!hasFiles) return;
   try {
     const answer = await look("/api/files");
-    files = [...answer.files, ...answer.arrived.map((f) => ({ ...f, done: f.size, direction: "received", state: "arrived" }))];
+    files = [
+      ...answer.files,
+      ...answer.arrived.map((f) => ({ ...f, done: f.size, direction: "received", state: "arrived" })),
+    ];
   } catch (error) {
     if (error.status !== 501) throw error;
     hasFiles = false;
@@ -55,8 +59,16 @@ async function keep(f) {
 function choicesOf(f) {
   const accept = () => act("/api/file-accept", { id: f.id, user: f.user, name: f.name, size: f.size });
   const cancel = ["Cancel", () => act("/api/file-cancel", { id: f.id })];
-  if (f.state === "arrived") return [["Save", () => keep(f)], ["Discard", () => act("/api/file-done", { id: f.id })]];
-  if (f.direction === "received" && f.state === "offered") return [["Receive", accept], ["Reject", () => act("/api/file-reject", { id: f.id })]];
+  if (f.state === "arrived")
+    return [
+      ["Save", () => keep(f)],
+      ["Discard", () => act("/api/file-done", { id: f.id })],
+    ];
+  if (f.direction === "received" && f.state === "offered")
+    return [
+      ["Receive", accept],
+      ["Reject", () => act("/api/file-reject", { id: f.id })],
+    ];
   if (f.direction === "received" && f.state === "whole") return [["Receive", accept], cancel];
   return [cancel];
 }
@@ -73,15 +85,32 @@ function rowOf(key, f, choices, fresh) {
 }
 
 export function drawFiles() {
-  const t = openTalk(), fresh = new Map();
+  const t = openTalk(),
+    fresh = new Map();
   show($("attach"), hasFiles && Boolean(t) && (Boolean(t.user?.id) || t.key.startsWith("+")));
   const rows = t ? filesOf(t).map((f) => rowOf(`${f.id} ${f.user}`, f, choicesOf(f), fresh)) : [];
   for (const u of uploads)
-    if (u.talk === t) rows.push(rowOf(u, { ...u, direction: "sent", state: "preparing" }, [["Cancel", () => { u.stopped = true; }]], fresh));
+    if (u.talk === t)
+      rows.push(
+        rowOf(
+          u,
+          { ...u, direction: "sent", state: "preparing" },
+          [
+            [
+              "Cancel",
+              () => {
+                u.stopped = true;
+              },
+            ],
+          ],
+          fresh,
+        ),
+      );
   shown = fresh;
   show($("files"), rows.length > 0);
   const now = $("files").children;
-  if (rows.length !== now.length || rows.some((row, i) => row !== now[i])) $("files").replaceChildren(...rows);
+  if (rows.length !== now.length || rows.some((row, i) => row !== now[i]))
+    $("files").replaceChildren(...rows);
 }
 
 function base64(blob) {

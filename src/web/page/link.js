@@ -2,7 +2,8 @@
 /* The service behind the page: signing in, calls, and the stream of what is new */
 
 const KEY = "session";
-const WAIT_MIN = 500, WAIT_MAX = 15000;
+const WAIT_MIN = 500,
+  WAIT_MAX = 15000;
 
 /* Of the service: a word, and a sentence for people. */
 export class Refusal extends Error {
@@ -24,7 +25,8 @@ function keep(value) {
 }
 
 async function refusal(answer) {
-  let word = "", sentence = "";
+  let word = "",
+    sentence = "";
   try {
     ({ error: word, sentence } = await answer.json());
   } catch {
@@ -41,7 +43,11 @@ async function ask(path, options = {}) {
     answer = await fetch(path, { ...options, headers, credentials: "omit", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal(0, "NoPage", "The page's service does not answer. It is started again when you open the chat anew: p2pchat web");
+    throw new Refusal(
+      0,
+      "NoPage",
+      "The page's service does not answer. It is started again when you open the chat anew: p2pchat web",
+    );
   }
   if (answer.ok) return answer;
   const why = await refusal(answer);
@@ -107,7 +113,10 @@ export async function save(path, name) {
 }
 
 export function download(user, format) {
-  return save(`/log?${new URLSearchParams({ user, format })}`, `p2pchat-log.${format === "json" ? "json" : "txt"}`);
+  return save(
+    `/log?${new URLSearchParams({ user, format })}`,
+    `p2pchat-log.${format === "json" ? "json" : "txt"}`,
+  );
 }
 
 async function* lines(answer) {

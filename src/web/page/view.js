@@ -35,14 +35,16 @@ export const time = (usec) => clock.format(date(usec));
 export const exactTime = (usec) => exact.format(date(usec));
 
 export function day(usec) {
-  const d = date(usec), n = daysAgo(d);
+  const d = date(usec),
+    n = daysAgo(d);
   if (n === 0) return "Today";
   if (n === 1) return "Yesterday";
   return (n < 300 ? longDate : fullDate).format(d);
 }
 
 export function shortTime(usec) {
-  const d = date(usec), n = daysAgo(d);
+  const d = date(usec),
+    n = daysAgo(d);
   if (n === 0) return clock.format(d);
   return (n < 7 ? weekday : n < 300 ? shortDate : fullDate).format(d);
 }
@@ -51,7 +53,8 @@ export function shortTime(usec) {
 const SECURITY = {
   verified: "Encrypted, and you compared the fingerprints.",
   certified: "Encrypted, and the ledger binds the name to this key.",
-  encrypted: "Encrypted from end to end. The key was remembered when it was first proven; compare the fingerprints to be sure.",
+  encrypted:
+    "Encrypted from end to end. The key was remembered when it was first proven; compare the fingerprints to be sure.",
   unproven: "A key was announced and not proven yet. Nothing goes out before it is.",
   legacy: "The key exchange of the classic protocol: anybody who wants to can read along.",
   plain: "Not encrypted at all: everybody on the network can read along.",
@@ -115,7 +118,11 @@ export function bubble(m, names) {
     setState(state, m.state);
     foot.append(" ", state);
   }
-  const who = make("span", names && !sent ? "author" : "hidden", sent ? "You: " : names ? m.user : `${m.user}: `);
+  const who = make(
+    "span",
+    names && !sent ? "author" : "hidden",
+    sent ? "You: " : names ? m.user : `${m.user}: `,
+  );
   const text = make("span", "text", m.text);
   text.dir = "auto";
   item.append(make("div", "bubble", who, text, foot));
@@ -140,7 +147,7 @@ export function drawPerson(row, { key, name, state, last, unread, flags, isOpen 
   title.dir = "auto";
   const marks = ["file", "blocked", "muted", "namesake"].filter((f) => flags.includes(f)).join(", ");
   const author = last?.direction === "sent" ? "You: " : last && key.startsWith("+") ? `${last.user}: ` : "";
-  const preview = make("span", "preview", last ? author + last.text.slice(0, 120) : state ?? "");
+  const preview = make("span", "preview", last ? author + last.text.slice(0, 120) : (state ?? ""));
   const top = make("span", "line", title, make("span", "when", last ? shortTime(last.time) : ""));
   const bottom = make("span", "line", preview);
   if (marks) bottom.append(make("span", "mark", marks));
@@ -163,22 +170,37 @@ export function result(m, text) {
   const preview = make("span", "preview");
   if (at < 0) preview.append(m.text.slice(0, 160));
   else
-    preview.append(from > 0 ? "…" : "", m.text.slice(from, at), make("mark", "", m.text.slice(at, at + text.length)),
-      m.text.slice(at + text.length, at + 160));
+    preview.append(
+      from > 0 ? "…" : "",
+      m.text.slice(from, at),
+      make("mark", "", m.text.slice(at, at + text.length)),
+      m.text.slice(at + text.length, at + 160),
+    );
   const name = make("span", "person-name", (m.direction === "sent" ? "To " : "") + m.user);
   name.dir = "auto";
-  button.append(make("span", "person-text", make("span", "line", name, make("span", "when", shortTime(m.time))),
-    make("span", "line", preview)));
+  button.append(
+    make(
+      "span",
+      "person-text",
+      make("span", "line", name, make("span", "when", shortTime(m.time))),
+      make("span", "line", preview),
+    ),
+  );
   return make("li", "", button);
 }
 
 export function facts(element, pairs) {
-  element.replaceChildren(...pairs.filter(([, value]) => value).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+  element.replaceChildren(
+    ...pairs
+      .filter(([, value]) => value)
+      .flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
+  );
 }
 
 export function size(bytes) {
   const units = ["bytes", "KiB", "MiB", "GiB"];
-  let n = bytes, unit = 0;
+  let n = bytes,
+    unit = 0;
   while (n >= 1024 && unit < units.length - 1) {
     n /= 1024;
     unit++;
@@ -187,15 +209,22 @@ export function size(bytes) {
 }
 
 const FILE_STATES = {
-  preparing: "being copied", offered: "waits for an answer", accepted: "under way", verifying: "being compared",
-  whole: "is here", arrived: "is here",
+  preparing: "being copied",
+  offered: "waits for an answer",
+  accepted: "under way",
+  verifying: "being compared",
+  whole: "is here",
+  arrived: "is here",
 };
 
 /* A file under way: @choices are pairs of a word and what it does, the first the most likely. */
 export function fileRow(f, choices) {
   const name = make("span", "", f.name);
   name.dir = "auto";
-  const state = f.direction === "received" && f.state === "offered" ? "is offered to you" : FILE_STATES[f.state] ?? f.state;
+  const state =
+    f.direction === "received" && f.state === "offered"
+      ? "is offered to you"
+      : (FILE_STATES[f.state] ?? f.state);
   const text = make("span", "file-text", name, make("span", "note", `${size(f.size)}, ${state}`));
   if (f.state === "accepted" || f.state === "preparing") {
     const bar = make("progress", "");
