@@ -456,7 +456,8 @@ class Run:
 
     def run_long_worlds(self, directory):
         self.title("worlds")
-        for seeds, hours, *more in ((2000, 2), (50, 24), (200, 2, "--ledger")):
+        for seeds, hours, *more in ((2000, 2), (50, 24), (200, 2, "--ledger"), (500, 2, "--groups"),
+                                    (200, 2, "--files")):
             ok = self.command(f"worlds-{hours}h{''.join(more)}", [
                 os.path.join(directory, "tests", "sim", "sim"), "--nodes", "5", "--faults", "all",
                 "--seed", "100000", "--seeds", str(seeds), "--hours", str(hours), *more])
