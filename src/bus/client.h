@@ -228,6 +228,7 @@ int bus_client_file_send(
 int bus_client_file_accept(struct bus_client *c, const char *id, int fd);
 int bus_client_file_reject(struct bus_client *c, const char *id);
 int bus_client_file_cancel(struct bus_client *c, const char *id);
+
 /* Of p2pchat-web, which is started for it: what signs in to its page, once. @ret is the
  * caller's. */
 int bus_client_web_token(struct bus_client *c, char **ret);

@@ -13,8 +13,6 @@
 #include "web/web.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
-#define GROUPS P2PCHAT_BUS_INTERFACE ".Groups"
-#define FILES P2PCHAT_BUS_INTERFACE ".Files"
 #define ARGUMENTS_MAX 4
 #define ANSWER_SIZE_MAX (16 * 1024 * 1024)
 #define VALUE_SIZE_MAX 32
@@ -90,20 +88,24 @@ static const struct route routes[] = {
         { "/api/trust", CHANGE, "Trust", { USER } },
         { "/api/verify", CHANGE, "Verify", { USER, { "digits", KIND_TEXT } } },
         { "/api/alias", CHANGE, "Alias", { USER, { "name", KIND_TEXT } } },
-        { "/api/files", false, FILES, "List", { { NULL } }, "files", FILE_FIELDS,
-                .add = files_append_arrived },
-        { "/api/file-send", true, FILES, "Send", { { NULL } }, "id",
+        { "/api/files", false, P2PCHAT_BUS_FILES_INTERFACE, "List", { { NULL } }, "files",
+                FILE_FIELDS, .add = files_append_arrived },
+        { "/api/file-send", true, P2PCHAT_BUS_FILES_INTERFACE, "Send", { { NULL } }, "id",
                 .append = files_append_upload },
-        { "/api/file-accept", true, FILES, "Accept", .append = files_append_arrival },
-        { "/api/file-reject", true, FILES, "Reject", { { "id", KIND_TEXT } } },
-        { "/api/file-cancel", true, FILES, "Cancel", { { "id", KIND_TEXT } } },
-        { "/api/groups", false, GROUPS, "List", { { NULL } }, "groups", GROUP_FIELDS },
-        { "/api/group-create", true, GROUPS, "Create",
+        { "/api/file-accept", true, P2PCHAT_BUS_FILES_INTERFACE, "Accept",
+                .append = files_append_arrival },
+        { "/api/file-reject", true, P2PCHAT_BUS_FILES_INTERFACE, "Reject",
+                { { "id", KIND_TEXT } } },
+        { "/api/file-cancel", true, P2PCHAT_BUS_FILES_INTERFACE, "Cancel",
+                { { "id", KIND_TEXT } } },
+        { "/api/groups", false, P2PCHAT_BUS_GROUPS_INTERFACE, "List", { { NULL } }, "groups",
+                GROUP_FIELDS },
+        { "/api/group-create", true, P2PCHAT_BUS_GROUPS_INTERFACE, "Create",
                 { { "name", KIND_TEXT }, { "members", KIND_TEXTS } }, "id" },
-        { "/api/group-invite", true, GROUPS, "Invite", { GROUP, USER } },
-        { "/api/group-remove", true, GROUPS, "Remove", { GROUP, USER } },
-        { "/api/group-accept", true, GROUPS, "Accept", { GROUP } },
-        { "/api/group-leave", true, GROUPS, "Leave", { GROUP } },
+        { "/api/group-invite", true, P2PCHAT_BUS_GROUPS_INTERFACE, "Invite", { GROUP, USER } },
+        { "/api/group-remove", true, P2PCHAT_BUS_GROUPS_INTERFACE, "Remove", { GROUP, USER } },
+        { "/api/group-accept", true, P2PCHAT_BUS_GROUPS_INTERFACE, "Accept", { GROUP } },
+        { "/api/group-leave", true, P2PCHAT_BUS_GROUPS_INTERFACE, "Leave", { GROUP } },
         { "/api/name", true, PROPERTIES, "Set",
                 { { P2PCHAT_BUS_INTERFACE, KIND_FIXED }, { "Username", KIND_FIXED },
                         { "username", KIND_VARIANT } } },

@@ -344,9 +344,9 @@ static bool is_in_list(const char *id, void *userdata)
         bool found = false;
 
         if (sd_bus_message_rewind(reply, true) < 0 ||
-                sd_bus_message_enter_container(reply, 'a', "(sssttss)") < 0)
+                sd_bus_message_enter_container(reply, 'a', "(" P2PCHAT_BUS_FILE_ROW ")") < 0)
                 return true;
-        while (!found && sd_bus_message_enter_container(reply, 'r', "sssttss") > 0) {
+        while (!found && sd_bus_message_enter_container(reply, 'r', P2PCHAT_BUS_FILE_ROW) > 0) {
                 if (sd_bus_message_read(reply, "s", &other) < 0 ||
                         sd_bus_message_skip(reply, "ssttss") < 0 ||
                         sd_bus_message_exit_container(reply) < 0)

@@ -17,8 +17,6 @@
 #include "web/web.h"
 
 #define PROPERTIES "org.freedesktop.DBus.Properties"
-#define GROUPS P2PCHAT_BUS_INTERFACE ".Groups"
-#define FILES P2PCHAT_BUS_INTERFACE ".Files"
 #define RETRY_USEC_MIN (100 * USEC_PER_MSEC)
 #define RETRY_USEC_MAX (5 * USEC_PER_SEC)
 #define LINE_SIZE_MAX (1024 * 1024)
@@ -274,7 +272,8 @@ static int on_file_signal(sd_bus_message *m, void *userdata, sd_bus_error *error
         struct service *s = userdata;
         const char *id, *state, *reason;
 
-        if (sd_bus_message_is_signal(m, FILES, "Finished") && bus_client_is_service(s->client, m) &&
+        if (sd_bus_message_is_signal(m, P2PCHAT_BUS_FILES_INTERFACE, "Finished") &&
+                bus_client_is_service(s->client, m) &&
                 sd_bus_message_read(m, "sss", &id, &state, &reason) >= 0)
                 tell_words(s, "file",
                         (const char *const[]){ "id", id, "state", state, "reason", reason, NULL });
@@ -387,10 +386,12 @@ static int open_connection(struct service *s)
                 r = bus_client_watch(c, &signals, s);
         if (r >= 0)
                 r = sd_bus_match_signal_async(bus_client_bus(c), NULL, P2PCHAT_BUS_NAME,
-                        P2PCHAT_BUS_PATH, GROUPS, NULL, on_group_signal, NULL, s);
+                        P2PCHAT_BUS_PATH, P2PCHAT_BUS_GROUPS_INTERFACE, NULL, on_group_signal, NULL,
+                        s);
         if (r >= 0)
                 r = sd_bus_match_signal_async(bus_client_bus(c), NULL, P2PCHAT_BUS_NAME,
-                        P2PCHAT_BUS_PATH, FILES, NULL, on_file_signal, NULL, s);
+                        P2PCHAT_BUS_PATH, P2PCHAT_BUS_FILES_INTERFACE, NULL, on_file_signal, NULL,
+                        s);
         if (r >= 0)
                 r = sd_bus_request_name(bus_client_bus(c), P2PCHAT_WEB_BUS_NAME, 0);
         if (r < 0)

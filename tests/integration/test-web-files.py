@@ -230,11 +230,6 @@ def nonsense_is_refused():
 def setup():
     if not os.path.exists(os.path.join(build_directory(), "src/web/p2pchat-web")):
         skip("built without libmicrohttpd")
-    service = Daemon(Bus(), "127.0.0.2", name="Ece", config=NO_RING)
-    try:
-        rows(service)
-    except GLib.Error:
-        skip("this service has no files")
 
 
 main(setup)

@@ -14,8 +14,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from harness import *  # noqa: E402,F403
-from daemon import (INTERFACE, NAME, NO_RING, PATH, Bus, BusError, Daemon,  # noqa: E402
-                    bus_call)
+from daemon import INTERFACE, NAME, NO_RING, PATH, Bus, Daemon, bus_call  # noqa: E402
 from web import AUTHORITY, Web  # noqa: E402
 
 try:
@@ -107,10 +106,8 @@ class Browser:
         self.driver.save_screenshot(os.path.join(ARTEFACTS, f"page-{name}.png"))
 
     def complaints(self):
-        """What the browser complained of: broken scripts, and what the policy of contents kept off.
-        That a service has no groups or no files is fine."""
-        return [e["message"] for e in self.driver.get_log("browser")
-                if e["level"] == "SEVERE" and "status of 501" not in e["message"]]
+        """What the browser complained of: broken scripts, and what the policy of contents kept off."""
+        return [e["message"] for e in self.driver.get_log("browser") if e["level"] == "SEVERE"]
 
 
 def start(config=NO_RING):
@@ -326,15 +323,6 @@ def the_service_goes_and_comes():
     wait_for(lambda: not browser.one("#notice").is_displayed(), 30, "the notice to go")
 
 
-def needs_groups():
-    try:
-        bus_call(ece.connection, NAME, PATH, INTERFACE + ".Groups", "List")
-    except BusError as error:
-        if "Unknown" in error.name:
-            skip("this service has no groups")
-        raise
-
-
 def group_call(daemon, member, signature="", *arguments):
     return bus_call(daemon.connection, NAME, PATH, INTERFACE + ".Groups", member, signature, *arguments)
 
@@ -342,7 +330,6 @@ def group_call(daemon, member, signature="", *arguments):
 @test
 def a_group():
     start()
-    needs_groups()
     # Each proves a key to the other.
     bob.call("SendMessage", "ss", "Ece", "hello")
     ece.wait_message("hello")
@@ -376,7 +363,6 @@ def a_group():
 @test
 def an_invitation():
     start()
-    needs_groups()
     # From who is no contact here it waits for somebody to accept.
     bob.call("SendMessage", "ss", "Ece", "hello")
     ece.wait_message("hello")
@@ -392,15 +378,6 @@ def an_invitation():
     wait_for(lambda: browser.one("#compose").is_displayed(), 30, "the field to write")
 
 
-def needs_files():
-    try:
-        bus_call(ece.connection, NAME, PATH, INTERFACE + ".Files", "List")
-    except BusError as error:
-        if "Unknown" in error.name:
-            skip("this service has no files")
-        raise
-
-
 def files_of(daemon):
     return bus_call(daemon.connection, NAME, PATH, INTERFACE + ".Files", "List")[0]
 
@@ -408,7 +385,6 @@ def files_of(daemon):
 @test
 def files():
     start()
-    needs_files()
     bob.call("SendMessage", "ss", "Ece", "hello")
     ece.call("SendMessage", "ss", "Bob", "hello to you")
     ece.wait_message("hello")
