@@ -353,6 +353,13 @@ static int greet(struct dialogue *d, const char *shown, const struct bus_send_op
         return 0;
 }
 
+static void explain_chat(struct dialogue *d)
+{
+        shell_print(d->shell,
+                "Each line is a message. /end, or Ctrl-D, ends the chat; the shell has "
+                "more: help.\n");
+}
+
 static int talk(struct dialogue *d, const struct bus_send_options *options)
 {
         _cleanup_(freep)
@@ -377,7 +384,9 @@ static int talk(struct dialogue *d, const struct bus_send_options *options)
                         return cli_error_errno(r, "cannot read a line");
                 if (!line || streq(line, "/end"))
                         break;
-                if (line[0] == 0)
+                if (streq(line, "/help"))
+                        explain_chat(d);
+                if (line[0] == 0 || streq(line, "/help"))
                         continue;
                 r = say(d, line, options);
                 if (r != EXIT_DONE && status != EXIT_FAILED)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Commands about the service: name, status, doctor */
+/* Commands about the service: name, status */
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -160,48 +160,4 @@ int run_status(struct cli *cli, const struct arguments *a)
         if (bus_client_status(client, &m) < 0)
                 return cli_call_failed(client);
         return dictionary_show(cli, m, labels, ELEMENTSOF(labels), unite);
-}
-
-int run_doctor(struct cli *cli, const struct arguments *a)
-{
-        _cleanup_(columns_freep)
-        struct columns *columns = NULL;
-        _cleanup_(sd_bus_message_unrefp)
-        sd_bus_message *m = NULL;
-        struct bus_client *client;
-        struct bus_check k;
-        bool failed = false;
-        int r;
-
-        r = cli_client(cli, &client);
-        if (r != 0)
-                return r;
-        if (bus_client_diagnose(client, &m) < 0)
-                return cli_call_failed(client);
-        r = columns_new(3, &columns);
-        if (r < 0)
-                return cli_error_errno(r, "cannot show the result");
-
-        while ((r = bus_check_next(m, &k)) > 0) {
-                enum style style = streq(k.result, "ok")        ? STYLE_GREEN
-                                   : streq(k.result, "warning") ? STYLE_YELLOW
-                                                                : STYLE_RED;
-
-                failed = failed || streq(k.result, "failed");
-                if (cli->json) {
-                        r = cli_print_json(json_check(&k));
-                        if (r != 0)
-                                return r;
-                } else if (columns_add_owned(
-                                   columns, format_escape(k.stage, ESCAPE_LINE), STYLE_NONE) < 0 ||
-                           columns_add_owned(columns, format_escape(k.result, ESCAPE_LINE), style) <
-                                   0 ||
-                           columns_add_owned(
-                                   columns, format_escape(k.sentence, ESCAPE_LINE), STYLE_NONE) < 0)
-                        return cli_error_errno(-ENOMEM, "cannot show the result");
-        }
-        if (r < 0)
-                return cli_error_errno(r, "cannot read the answer of the service");
-        columns_print(columns, stdout, cli->colour);
-        return failed ? EXIT_FAILED : EXIT_DONE;
 }

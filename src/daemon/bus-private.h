@@ -16,7 +16,8 @@
  *     bus-files.c          org.example.P2PChat.Files: deciding, listing, signals
  *     bus-files-send.c     its Send and Accept, and their answers
  *     bus-history.c        pages of history, and searching in slices
- *     bus-status.c         GetStatus and Diagnose
+ *     bus-status.c         GetStatus
+ *     bus-diagnose.c       Diagnose
  *     bus-signal.c         signals and changed properties, as long as the bus takes them
  *     bus-identity.c       org.example.P2PChat.Identity
  *     bus-log-control.c    org.freedesktop.LogControl1
@@ -258,6 +259,11 @@ int bus_append_count(sd_bus_message *reply, const char *key, size_t value);
 /* Answers @call by an a{sv} whose entries @append adds. */
 typedef int (*append_fn)(sd_bus_message *reply, struct manager *m);
 int bus_answer_dictionary(sd_bus_message *call, struct manager *m, append_fn append);
+void bus_describe_mistakes(const struct manager *m, char ret[static SENTENCE_SIZE]);
+/* Somebody else has our identity? */
+bool bus_describe_clone(const struct manager *m, char ret[static SENTENCE_SIZE]);
+
+/* bus-diagnose.c */
 int bus_diagnose(sd_bus_message *call, void *userdata, sd_bus_error *error);
 
 /* bus-signal.c */

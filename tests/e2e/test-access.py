@@ -63,6 +63,10 @@ def an_outsider_cannot_call(m, other):
                     or "sender is not authorized" in done.stderr.lower(), done.stderr)
     assert_true(m.run("p2pchat", "users", user="outsider", check=False).returncode != 0,
                 "the command")
+    done = m.run("p2pchat", "doctor", user="outsider", check=False)
+    assert_equal(done.returncode, 1, "exit status of doctor")
+    assert_in("membership", done.stdout)
+    assert_in("adduser outsider p2pchat", done.stdout)
     assert_not_in("by an outsider", [r["text"] for r in m.history()])
 
 

@@ -57,10 +57,9 @@ def enter_keeps_the_present_name():
     terminal.leave()
 
 
-@test
-def messages_appear_above_the_line_being_typed():
+def type_while_messages_come(size):
     ece, bob = start()
-    terminal = Terminal(ece.bus, ece.directory)
+    terminal = Terminal(ece.bus, ece.directory, size=size)
     terminal.wait(r"^p2pchat>$")
     half = "send bob this line is longer than the terminal is wide, and it wraps"
     terminal.type(half)
@@ -76,6 +75,21 @@ def messages_appear_above_the_line_being_typed():
     terminal.enter(" indeed")
     bob.wait_message(half.removeprefix("send bob ") + " indeed")
     terminal.leave()
+
+
+@test
+def messages_appear_above_the_line_being_typed():
+    type_while_messages_come((60, 20))
+
+
+@test
+def messages_on_an_ordinary_terminal():
+    type_while_messages_come((80, 24))
+
+
+@test
+def messages_on_a_small_terminal():
+    type_while_messages_come((40, 10))
 
 
 @test
@@ -95,6 +109,8 @@ def the_classic_words():
     terminal.wait(r"^Your secret number")
     terminal.enter("11")
     terminal.wait(r"^Dan: legacy, [\s\S]*^Dan>$")
+    terminal.enter("/help")
+    terminal.wait(r"^Each line is a message\. /end, or Ctrl-D, ends the chat[\s\S]*^Dan>$")
     terminal.enter("classic words")
     dan.wait_text("classic words", True)
     dan.call_secure("an answer")

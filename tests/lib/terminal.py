@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A terminal of 60 by 20: tmux shows what a person would see
+"""A terminal, by default of 60 by 20: tmux shows what a person would see
 
     terminal = Terminal(bus, directory, "chat", "bob")
     terminal.wait(r"^bob>$")
@@ -19,7 +19,7 @@ COLUMNS = 60
 class Terminal:
     """p2pchat on a terminal; @home: where its user's files go."""
 
-    def __init__(self, bus, home, *arguments, term="screen"):
+    def __init__(self, bus, home, *arguments, term="screen", size=(COLUMNS, 20)):
         if not shutil.which("tmux"):
             skip("tmux is missing")
         self.socket = os.path.join(tempdir(), "tmux")
@@ -30,7 +30,7 @@ class Terminal:
         words = ["env", *(f"{k}={v}" for k, v in environment_.items()), program, *arguments]
         quoted = " ".join("'" + w.replace("'", "'\\''") + "'" for w in words)
         defer(self.tmux, "kill-server", check=False)
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(COLUMNS), "-y", "20",
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]),
                   f"{quoted}; echo status=$?; sleep 1000")
 
     def tmux(self, *arguments, check=True):

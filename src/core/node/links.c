@@ -268,6 +268,8 @@ int node_connected(struct node *n, uint64_t number, struct now now)
 
         if (!link)
                 return 0;
+        if (link->peer)
+                link->peer->is_deaf = false;
         if (link->is_native)
                 return node_native_connected(n, link, now);
         if (link->is_third)
@@ -383,6 +385,8 @@ int node_closed(struct node *n, uint64_t number, enum link_end how, struct now n
 
         if (!link)
                 return 0;
+        if (link->peer && (how == LINK_REFUSED || how == LINK_TIMED_OUT))
+                link->peer->is_deaf = true;
         if (link->is_native || link->session)
                 return node_native_closed(n, link, how, now);
         if (link->is_third)

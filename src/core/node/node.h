@@ -411,6 +411,7 @@ struct user {
         usec_t heard_usec; /* realtime, 0 never */
         enum security security;
         bool contact, namesake, blocked, muted, cannot_chat;
+        bool is_deaf; /* is heard, but took no connection when it was called last */
 };
 /* The users of ListUsers, name by name: memory to be freed by the caller. */
 int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n);

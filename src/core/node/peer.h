@@ -28,6 +28,7 @@ struct peer {
         enum presence presence_told;
         bool is_new;         /* never known before this run: it may not have heard us yet */
         unsigned n_no_key;   /* key exchanges in a row that it did not answer */
+        bool is_deaf;        /* took no connection when it was called last */
         bool is_dirty;       /* the record is to be stored at the end of the turn */
         struct list changed; /* in peers.changed: record or presence */
         /* by_name: record.name; by_contact and by_id: only while there is one */

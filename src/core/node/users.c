@@ -42,6 +42,7 @@ static void fill_in(const struct node *n, const struct peer *peer, struct now no
         u->blocked = peer->record.blocked;
         u->muted = peer_is_muted(peer, now.real_usec);
         u->cannot_chat = peer->record.cannot_chat;
+        u->is_deaf = peer->is_deaf && !(peer->native && peer->native->link != 0);
 }
 
 int node_list_users(const struct node *n, struct now now, struct user **ret, size_t *ret_n)
