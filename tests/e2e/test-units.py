@@ -178,6 +178,17 @@ exec p2pchat send bob "got it" >/dev/null
 
 
 @test
+def the_notifier_comes_with_graphical_sessions():
+    bob.install("/root/p2pchat-desktop.deb")
+    assert_equal(bob.out("systemctl", "--global", "is-enabled", "p2pchat-notify.service"), "enabled")
+    bob.run("systemd-analyze", "--user", "verify", "/usr/lib/systemd/user/p2pchat-notify.service")
+    # Where the unit does it, the session does not start it once more.
+    assert_in("X-systemd-skip=true", bob.read("/etc/xdg/autostart/p2pchat-notify.desktop"))
+    assert_in("p2pchat-notify", bob.out("p2pchat-notify", "--version"))
+    bob.run("apt-get", "purge", "-qq", "--yes", "p2pchat-desktop")
+
+
+@test
 def an_upgrade_serves_who_waits():
     version = ece.out("dpkg-query", "-W", "-f", "${Version}", "p2pchat")
     ece.run("sh", "-c", "rm -rf /root/next && dpkg-deb -R /root/p2pchat.deb /root/next && "

@@ -28,7 +28,7 @@ TIERS = ("check", "unit", "sim", "fuzz", "integration", "interop", "desktop", "w
 MESON_TIERS = ("check", "unit", "sim", "fuzz", "integration")
 PROGRAM_TIERS = ("integration", "interop", "desktop", "web", "e2e")
 
-PROGRAM_SECONDS_MAX = 1800
+PROGRAM_SECONDS_MAX = 3600
 FUZZ_SECONDS = 60
 
 SANITIZERS = {
@@ -388,7 +388,8 @@ class Run:
         if not self.can_boot(root):
             self.results.leave_out(label, "a container with systemd does not boot here")
             return
-        self.run_programs("e2e", {"P2PCHAT_DEB": package, "P2PCHAT_ROOTFS": root}, label)
+        self.run_programs("e2e", {"P2PCHAT_DEB": package, "P2PCHAT_ROOTFS": root,
+                                  "P2PCHAT_FILE_MIB": "2048" if self.options.long else "256"}, label)
 
     def can_boot(self, root):
         """Boots one empty host."""
