@@ -46,7 +46,7 @@ const struct command commands[] = {
         { "verify", "USER [DIGITS…|-]", "compare the digits that the other side shows", 1, SIZE_MAX,
                 0, COMPLETE_USER, false, run_verify },
         { "trust", "USER", "let the name of a user mean this one from now on", 1, 1, 0,
-                COMPLETE_USER, false, run_trust },
+                COMPLETE_USER, false, run_trust, true },
         { "identity", "[new [--yes] | export FILE | import FILE]",
                 "this machine's key: show, replace, move it", 0, 2, OPTION_YES, COMPLETE_IDENTITY,
                 false, run_identity },
