@@ -202,8 +202,10 @@ class Run:
         folder = os.path.join(TREE, "tests", tier)
         found = sorted(f for f in os.listdir(folder) if re.fullmatch(kind + r"-.*\.py", f)) \
             if os.path.isdir(folder) else []
-        return [os.path.join(folder, f) for f in found
-                if not self.options.only or self.options.only in f]
+        found = [os.path.join(folder, f) for f in found
+                 if not self.options.only or self.options.only in f]
+        # The longest first, so that none of them goes on alone in the end.
+        return sorted(found, key=os.path.getsize, reverse=True)
 
     def isolated(self, command):
         """The command in a network namespace with loopback only, if we may make one."""
