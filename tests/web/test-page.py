@@ -19,6 +19,7 @@ from web import AUTHORITY, Web  # noqa: E402
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import ElementNotInteractableException
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.chrome.service import Service
@@ -98,7 +99,14 @@ class Browser:
 
     def write(self, text):
         area = self.one("#text")
-        area.send_keys(text)
+
+        def typed():
+            try:
+                area.send_keys(text)
+            except ElementNotInteractableException:  # a panel is just being closed
+                return False
+            return True
+        wait_for(typed, 30, "the field to write")
         area.send_keys(Keys.ENTER)
 
     def shot(self, name):
