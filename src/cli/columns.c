@@ -127,3 +127,10 @@ void columns_print(const struct columns *c, FILE *f, bool colour)
                         fprintf(f, "%*s", (int)(widths[column] - cell->width + 2), "");
         }
 }
+
+enum style security_style(const char *security)
+{
+        return streq(security, "verified") || streq(security, "certified") ? STYLE_GREEN
+               : streq(security, "legacy") || streq(security, "plain")     ? STYLE_YELLOW
+                                                                           : STYLE_NONE;
+}

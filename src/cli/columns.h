@@ -36,5 +36,7 @@ int columns_add_owned(struct columns *c, char *cell, enum style style);
 void columns_print(const struct columns *c, FILE *f, bool colour);
 
 /* What starts a style on a terminal, and what ends it; "" for none. */
+/* Of a word of security. */
+enum style security_style(const char *security);
 const char *style_start(enum style style, bool colour);
 const char *style_end(enum style style, bool colour);

@@ -97,6 +97,7 @@ static int on_deliver(const struct bus_message *m, void *userdata)
         struct dialogue *d = userdata;
         time_t t = (time_t)(m->time_usec / USEC_PER_SEC);
         char clock[16] = "";
+        enum style style;
         struct tm tm;
         bool partner;
 
@@ -111,9 +112,12 @@ static int on_deliver(const struct bus_message *m, void *userdata)
                 return -ENOMEM;
         if (localtime_r(&t, &tm))
                 strftime(clock, sizeof(clock), "%H:%M", &tm);
-        return print(d, "%s%s%s %s%s%s (%s): %s\n", style_start(STYLE_FAINT, d->cli->colour), clock,
-                style_end(STYLE_FAINT, d->cli->colour), style_start(STYLE_BOLD, d->cli->colour),
-                user, style_end(STYLE_BOLD, d->cli->colour), m->security, text);
+        style = security_style(m->security);
+        return print(d, "%s%s%s %s%s%s (%s%s%s): %s\n", style_start(STYLE_FAINT, d->cli->colour),
+                clock, style_end(STYLE_FAINT, d->cli->colour),
+                style_start(STYLE_BOLD, d->cli->colour), user,
+                style_end(STYLE_BOLD, d->cli->colour), style_start(style, d->cli->colour),
+                m->security, style_end(style, d->cli->colour), text);
 }
 
 static int on_user(const char *user, const char *id, const char *state, void *userdata)

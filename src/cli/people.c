@@ -46,13 +46,6 @@ static enum style state_style(const char *state)
                                       : STYLE_FAINT;
 }
 
-static enum style security_style(const char *security)
-{
-        return streq(security, "verified") || streq(security, "certified") ? STYLE_GREEN
-               : streq(security, "legacy") || streq(security, "plain")     ? STYLE_YELLOW
-                                                                           : STYLE_NONE;
-}
-
 static int add_row(
         struct columns *c, const struct users *us, const struct bus_user *u, bool all_columns)
 {
