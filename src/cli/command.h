@@ -97,6 +97,21 @@ typedef void (*command_emit_t)(const char *word, void *userdata);
 void command_complete(
         struct cli *cli, int n_words, char *const *words, command_emit_t emit, void *userdata);
 
+/* part.c: what a command is followed by that is a command itself, as in "ledger verify". */
+struct command_part {
+        const char *name, *arguments;
+        size_t n_words_min, n_words_max; /* with the name */
+        unsigned options;
+        int (*run)(struct cli *cli, struct bus_client *client, const struct arguments *a);
+        bool (*fits)(const struct arguments *a); /* NULL: numbers and options tell it all */
+};
+/* Runs the one that is the first of the words; the first of all where there are none. An exit
+ * status. */
+int part_run(struct cli *cli, const char *command, const struct command_part *parts, size_t n,
+        const struct arguments *a);
+void part_complete(const struct command_part *parts, size_t n, const char *prefix,
+        command_emit_t emit, void *userdata);
+
 /* group.c: the words of the command, after which @n_before stand before the one that is completed,
  * @part the first of them; or what else may stand there. */
 enum completion group_complete(

@@ -317,25 +317,18 @@ static int cancel_file(struct cli *cli, struct bus_client *client, const struct 
 /*
  * What is wanted
  */
-static const struct {
-        const char *name, *arguments;
-        size_t n_words_min, n_words_max; /* with the name */
-        unsigned options;
-        int (*run)(struct cli *cli, struct bus_client *client, const struct arguments *a);
-} parts[] = {
-        { "list", "", 1, 1, 0, list_files },
+static const struct command_part parts[] = {
+        { "list", "", 1, 1, 0, list_files, NULL },
         { "send", "USER PATH|- [--name NAME] [--detach]", 3, 3,
-                (unsigned)OPTION_DETACH | (unsigned)OPTION_NAME, send_file },
-        { "accept", "ID [PATH]", 2, 3, 0, file_accept },
-        { "reject", "ID", 2, 2, 0, reject_file },
-        { "cancel", "ID", 2, 2, 0, cancel_file },
+                (unsigned)OPTION_DETACH | (unsigned)OPTION_NAME, send_file, NULL },
+        { "accept", "ID [PATH]", 2, 3, 0, file_accept, NULL },
+        { "reject", "ID", 2, 2, 0, reject_file, NULL },
+        { "cancel", "ID", 2, 2, 0, cancel_file, NULL },
 };
 
 void file_complete(const char *prefix, command_emit_t emit, void *userdata)
 {
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
-                if (strncasecmp(parts[i].name, prefix, strlen(prefix)) == 0)
-                        emit(parts[i].name, userdata);
+        part_complete(parts, ELEMENTSOF(parts), prefix, emit, userdata);
 }
 
 void file_complete_ids(
@@ -362,24 +355,5 @@ void file_complete_ids(
 
 int run_file(struct cli *cli, const struct arguments *a)
 {
-        struct bus_client *client;
-        int r;
-
-        if (a->n_words == 0) {
-                if (a->given)
-                        return cli_usage("file: the options go with send");
-                r = cli_client(cli, &client);
-                return r != 0 ? r : list_files(cli, client, a);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                if (strcasecmp(a->words[0], parts[i].name) != 0)
-                        continue;
-                if (a->n_words < parts[i].n_words_min || a->n_words > parts[i].n_words_max ||
-                        a->given & ~parts[i].options)
-                        return cli_usage("usage: p2pchat file %s%s%s", parts[i].name,
-                                parts[i].arguments[0] ? " " : "", parts[i].arguments);
-                r = cli_client(cli, &client);
-                return r != 0 ? r : parts[i].run(cli, client, a);
-        }
-        return cli_usage("file: there is no '%s'; see: p2pchat help file", a->words[0]);
+        return part_run(cli, "file", parts, ELEMENTSOF(parts), a);
 }

@@ -220,26 +220,14 @@ static int leave(struct cli *cli, struct bus_client *client, const struct argume
 /*
  * What is wanted
  */
-enum part_words {
-        WORDS_OTHER,       /* nothing that could be known */
-        WORDS_GROUP,       /* a group */
-        WORDS_GROUP_USERS, /* a group, then users */
-        WORDS_NAME_USERS,  /* anything, then users */
-};
-
-static const struct {
-        const char *name, *arguments;
-        size_t n_words_min, n_words_max; /* with the name */
-        enum part_words words;
-        int (*run)(struct cli *cli, struct bus_client *client, const struct arguments *a);
-} parts[] = {
-        { "list", "", 1, 1, WORDS_OTHER, list },
-        { "create", "NAME USER…", 2, SIZE_MAX, WORDS_NAME_USERS, create },
-        { "invite", "+GROUP USER…", 3, SIZE_MAX, WORDS_GROUP_USERS, invite },
-        { "accept", "+GROUP", 2, 2, WORDS_GROUP, accept_invitation },
-        { "members", "+GROUP", 2, 2, WORDS_GROUP, show_members },
-        { "remove", "+GROUP USER", 3, 3, WORDS_GROUP_USERS, remove_member },
-        { "leave", "+GROUP", 2, 2, WORDS_GROUP, leave },
+static const struct command_part parts[] = {
+        { "list", "", 1, 1, 0, list, NULL },
+        { "create", "NAME USER…", 2, SIZE_MAX, 0, create, NULL },
+        { "invite", "+GROUP USER…", 3, SIZE_MAX, 0, invite, NULL },
+        { "accept", "+GROUP", 2, 2, 0, accept_invitation, NULL },
+        { "members", "+GROUP", 2, 2, 0, show_members, NULL },
+        { "remove", "+GROUP USER", 3, 3, 0, remove_member, NULL },
+        { "leave", "+GROUP", 2, 2, 0, leave, NULL },
 };
 
 void groups_complete(const struct cli *cli, const char *prefix, command_emit_t emit, void *userdata)
@@ -262,45 +250,23 @@ void groups_complete(const struct cli *cli, const char *prefix, command_emit_t e
         }
 }
 
+/* A group comes first, which "create" makes, then users. */
 enum completion group_complete(
         const char *part, size_t n_before, const char *prefix, command_emit_t emit, void *userdata)
 {
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                if (n_before == 0 && strncasecmp(parts[i].name, prefix, strlen(prefix)) == 0)
-                        emit(parts[i].name, userdata);
-                if (n_before == 0 || strcasecmp(parts[i].name, part) != 0)
+        if (n_before == 0)
+                part_complete(parts, ELEMENTSOF(parts), prefix, emit, userdata);
+        for (size_t i = 0; i < ELEMENTSOF(parts) && n_before > 0; i++) {
+                if (strcasecmp(parts[i].name, part) != 0 || n_before >= parts[i].n_words_max)
                         continue;
-                switch (parts[i].words) {
-                case WORDS_OTHER:
-                        break;
-                case WORDS_GROUP:
-                        return n_before == 1 ? COMPLETE_GROUP : COMPLETE_NOTHING;
-                case WORDS_GROUP_USERS:
-                        return n_before == 1 ? COMPLETE_GROUP : COMPLETE_USER;
-                case WORDS_NAME_USERS:
-                        return n_before == 1 ? COMPLETE_NOTHING : COMPLETE_USER;
-                }
+                if (n_before > 1)
+                        return COMPLETE_USER;
+                return parts[i].run == create ? COMPLETE_NOTHING : COMPLETE_GROUP;
         }
         return COMPLETE_NOTHING;
 }
 
 int run_group(struct cli *cli, const struct arguments *a)
 {
-        struct bus_client *client;
-        int r;
-
-        if (a->n_words == 0) {
-                r = cli_client(cli, &client);
-                return r != 0 ? r : list(cli, client, a);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                if (strcasecmp(a->words[0], parts[i].name) != 0)
-                        continue;
-                if (a->n_words < parts[i].n_words_min || a->n_words > parts[i].n_words_max)
-                        return cli_usage("usage: p2pchat group %s%s%s", parts[i].name,
-                                parts[i].arguments[0] ? " " : "", parts[i].arguments);
-                r = cli_client(cli, &client);
-                return r != 0 ? r : parts[i].run(cli, client, a);
-        }
-        return cli_usage("group: there is no '%s'; see: p2pchat help group", a->words[0]);
+        return part_run(cli, "group", parts, ELEMENTSOF(parts), a);
 }

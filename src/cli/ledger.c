@@ -346,36 +346,31 @@ static int approve(struct cli *cli, struct bus_client *client, const struct argu
 /*
  * What is wanted
  */
-static const struct {
-        const char *name, *arguments;
-        size_t n_words_min, n_words_max; /* with the name */
-        unsigned options;
-        int (*run)(struct cli *cli, struct bus_client *client, const struct arguments *a);
-} parts[] = {
-        { "show", "NAME", 2, 2, 0, show_name },
-        { "list", "", 1, 1, 0, list_names },
-        { "verify", "", 1, 1, 0, verify },
-        { "create", "NAME --registrar USER|KEY… | --open", 2, 2, OPTIONS_OF_CREATE, create },
-        { "join", "NETWORK | --built-in", 1, 2, OPTION_BUILT_IN, join },
-        { "pending", "", 1, 1, 0, list_pending },
-        { "approve", "NAME[#ID]", 2, 2, 0, approve },
+/* Exactly one of the two is said. */
+static bool creates_one_kind(const struct arguments *a)
+{
+        return !!(a->given & OPTION_REGISTRAR) != !!(a->given & OPTION_OPEN);
+}
+
+static bool joins_one(const struct arguments *a)
+{
+        return (a->n_words == 2) != !!(a->given & OPTION_BUILT_IN);
+}
+
+static const struct command_part parts[] = {
+        { "show", "NAME", 2, 2, 0, show_name, NULL },
+        { "list", "", 1, 1, 0, list_names, NULL },
+        { "verify", "", 1, 1, 0, verify, NULL },
+        { "create", "NAME --registrar USER|KEY… | --open", 2, 2, OPTIONS_OF_CREATE, create,
+                creates_one_kind },
+        { "join", "NETWORK | --built-in", 1, 2, OPTION_BUILT_IN, join, joins_one },
+        { "pending", "", 1, 1, 0, list_pending, NULL },
+        { "approve", "NAME[#ID]", 2, 2, 0, approve, NULL },
 };
 
 void ledger_complete(const char *prefix, command_emit_t emit, void *userdata)
 {
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
-                if (strncasecmp(parts[i].name, prefix, strlen(prefix)) == 0)
-                        emit(parts[i].name, userdata);
-}
-
-/* Exactly one of the two is said. */
-static bool is_complete(const struct arguments *a, unsigned options)
-{
-        if (options & OPTION_BUILT_IN)
-                return (a->n_words == 2) != !!(a->given & OPTION_BUILT_IN);
-        if (options & OPTION_OPEN)
-                return !!(a->given & OPTION_REGISTRAR) != !!(a->given & OPTION_OPEN);
-        return true;
+        part_complete(parts, ELEMENTSOF(parts), prefix, emit, userdata);
 }
 
 int run_ledger(struct cli *cli, const struct arguments *a)
@@ -383,21 +378,10 @@ int run_ledger(struct cli *cli, const struct arguments *a)
         struct bus_client *client;
         int r;
 
-        if (a->n_words == 0) {
-                if (a->given)
-                        return cli_usage("ledger: the options go with create and join");
-                r = cli_client(cli, &client);
-                return r != 0 ? r : show_status(cli, client, a);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
-                if (strcasecmp(a->words[0], parts[i].name) != 0)
-                        continue;
-                if (a->n_words < parts[i].n_words_min || a->n_words > parts[i].n_words_max ||
-                        a->given & ~parts[i].options || !is_complete(a, parts[i].options))
-                        return cli_usage("usage: p2pchat ledger %s%s%s", parts[i].name,
-                                parts[i].arguments[0] ? " " : "", parts[i].arguments);
-                r = cli_client(cli, &client);
-                return r != 0 ? r : parts[i].run(cli, client, a);
-        }
-        return cli_usage("ledger: there is no '%s'; see: p2pchat help ledger", a->words[0]);
+        if (a->n_words > 0)
+                return part_run(cli, "ledger", parts, ELEMENTSOF(parts), a);
+        if (a->given)
+                return cli_usage("ledger: the options go with create and join");
+        r = cli_client(cli, &client);
+        return r != 0 ? r : show_status(cli, client, a);
 }
