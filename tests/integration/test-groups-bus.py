@@ -5,6 +5,7 @@
 import os
 import re
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from daemon import *  # noqa: E402,F403
@@ -167,6 +168,31 @@ def a_message_reaches_all():
                  ["RECEIVED", "Bob", "+team", "encrypted", "to all"], "line of the log")
     assert_equal(bob.history_log()[-1][1:],
                  ["SENT", "Bob", "+team", "encrypted", "to all"], "line of the author's log")
+
+
+@test
+def a_file_goes_to_all():
+    id, ece, bob, can = team("Ece", "Bob", "Can")
+    signals = ece.signals()
+    content = os.urandom(100_000)
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        sent = ece.file_send("+team", "plan.txt", file)
+    assert_equal([(f["id"], f["user"], f["direction"]) for f in ece.files()],
+                 [(sent, user, "sent") for user in ("Bob", "Can")], "one file, a row for each")
+    for one in (bob, can):
+        offer = wait_for(one.files, SECONDS, f"the offer at {one.name}")[0]
+        assert_equal((offer["user"], offer["name"], offer["size"]), ("Ece", "plan.txt", len(content)))
+        with tempfile.TemporaryFile() as file:
+            one.file_accept(offer["id"], file)
+            wait_for(lambda d=one: d.files() == [], SECONDS, f"it to be at {one.name}", 0.1)
+            file.seek(0)
+            assert_true(file.read() == content, "the same bytes")
+    assert_equal(signals.wait("Finished")[:2], (sent, "done"))
+    assert_equal(len(signals.all("Finished")), 1, "told once for all")
+    assert_equal(ece.files(), [])
+    assert_equal(os.listdir(os.path.join(ece.state, "spool")), [])
 
 
 @test

@@ -219,25 +219,13 @@ uint64_t node_file_owner(const struct transfer_record *record)
         return record->user == TRANSFER_NOBODY ? FILE_NOBODY : record->user;
 }
 
-/* The word of a group, or its id when we are in it no more. */
-static int group_word(
+/* The word of a group, or its id when we know it no more. */
+static const char *group_word(
         const struct node *n, const struct group_id *group, char buffer[static WORD_SIZE])
 {
-        struct group_view *groups;
-        size_t n_groups;
-        int r;
+        const struct team *team = node_team_by_id(n, group);
 
-        hex_encode(group->bytes, sizeof group->bytes, buffer);
-        r = node_list_groups(n, &groups, &n_groups);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < n_groups; i++)
-                if (streq(groups[i].id, buffer)) {
-                        memcpy(buffer, groups[i].word, sizeof groups[i].word);
-                        break;
-                }
-        free(groups);
-        return 0;
+        return team ? node_team_word(n, team, buffer) : node_team_id(group, buffer);
 }
 
 /* Of a file to a group: of all its transfers together. */
@@ -274,18 +262,17 @@ static int tell(struct node *n, const struct file *file, enum file_news news,
                         .state = record->state,
                         .reason = reason,
                         .detail = detail } };
-        int r = 0;
 
         hex_encode(file->id.bytes, sizeof file->id.bytes, c.file.id);
         if (file->is_to_group) {
-                r = group_word(n, &file->group, word);
+                (void)group_word(n, &file->group, word);
                 add_up(n, file, &c.file);
                 (void)snprintf(detail, sizeof detail, "%u of %u have it", (unsigned)file->n_done,
                         (unsigned)file->n_members);
         } else {
                 (void)node_file_user(n, &record->peer, now, word);
         }
-        return r < 0 ? r : agenda_add_change(&n->agenda, &c);
+        return agenda_add_change(&n->agenda, &c);
 }
 
 int node_file_offered(struct node *n, const struct transfer_effect *e, struct now now)

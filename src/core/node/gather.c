@@ -2,12 +2,10 @@
 /*
  * Sessions that are sought for groups
  *
- *     something of ours is for a fellow       whether it is heard or not, newest first, and again
- *                                             after longer and longer times
- *     a fellow is here again                  both compare what they have
- *     something came from another             two of those who are here and have no session with
- * us, by chance, hear of it; they do the same in turn nothing has happened for a while        one
- * of them, by chance
+ * Something of ours is for a fellow: whether it is heard or not, the newest first, and again after
+ * longer and longer times. A fellow is here again: both compare what they have. Something came from
+ * another: two of those who are here and have no session with us, by chance, hear of it; they do
+ * the same in turn. Nothing has happened for a while: one of them, by chance.
  *
  * So what one member was told reaches all, and nobody calls everybody: few are called at a time.
  * What is only to be compared is compared at most once in a while.

@@ -29,7 +29,7 @@ static int find(const struct node *n, const char *word, struct team **ret, struc
         return r;
 }
 
-static int refuse_state(const struct node *n, const struct team *team, const char *what,
+int node_refuse_team(const struct node *n, const struct team *team, const char *what,
         struct refusal *ret_refusal)
 {
         char word[WORD_SIZE], id[GROUP_ID_STRING_SIZE];
@@ -146,7 +146,7 @@ static int finish(struct node *n, struct team *team, int fault, const char *user
         case GROUP_INVALID:
                 break;
         }
-        return refuse_state(n, team, "you are a member already", ret_refusal);
+        return node_refuse_team(n, team, "you are a member already", ret_refusal);
 }
 
 int node_group_invite(struct node *n, const char *group, const char *user, struct now now,
@@ -305,7 +305,7 @@ static int check_send(const struct node *n, const struct team *team, size_t size
 
         node_team_word(n, team, word);
         if (team->state != GROUP_MEMBER)
-                return refuse_state(n, team, "", ret_refusal);
+                return node_refuse_team(n, team, "", ret_refusal);
         if (options->security > SECURITY_ENCRYPTED)
                 return refuse(ret_refusal, REFUSAL_NOT_SECURE,
                         "What is written to %s goes encrypted to all its members, whoever has "

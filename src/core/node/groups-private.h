@@ -151,6 +151,9 @@ bool node_is_team_word(const struct node *n, const char *word);
 /* 0 and the group, or a refusal. */
 int node_find_team(
         const struct node *n, const char *word, struct team **ret, struct refusal *ret_refusal);
+/* In its state that cannot be; @what: why, where a member may not either. */
+int node_refuse_team(const struct node *n, const struct team *team, const char *what,
+        struct refusal *ret_refusal);
 /* How somebody is called here, or "#" and the beginning of his id. */
 void node_author_name(const struct node *n, const char *id, char ret[static NAME_SIZE_MAX + 1]);
 

@@ -65,68 +65,19 @@ static int find_user(struct node *n, const char *word, struct now now, struct re
         return r;
 }
 
-static bool word_is_group(const char *word)
-{
-        return word[0] == '+' || (strlen(word) == GROUP_ID_STRING_SIZE - 1 &&
-                                         strspn(word, "0123456789abcdef") == strlen(word));
-}
-
-/* "+name" or "+name#id", or the whole id. */
-static bool is_meant(const struct group_view *g, const char *word)
-{
-        const char *hash = strchr(word, '#'), *its = strchr(g->word, '#');
-        char name[WORD_SIZE], its_name[WORD_SIZE];
-
-        if (word[0] != '+')
-                return streq(g->id, word);
-        if (hash && (strlen(hash + 1) < 4 || strncmp(g->id, hash + 1, strlen(hash + 1)) != 0))
-                return false;
-        (void)snprintf(name, sizeof name, "%.*s", hash ? (int)(hash - word) : WORD_SIZE, word);
-        (void)snprintf(
-                its_name, sizeof its_name, "%.*s", its ? (int)(its - g->word) : WORD_SIZE, g->word);
-        return name_equal(name, its_name);
-}
-
-static int pick_group(const struct group_view *groups, size_t n_groups, const char *word,
-        const struct group_view **ret, struct refusal *ret_refusal)
-{
-        const struct group_view *found = NULL;
-
-        for (size_t i = 0; i < n_groups; i++) {
-                if (!is_meant(&groups[i], word))
-                        continue;
-                if (found)
-                        return refuse(ret_refusal, REFUSAL_AMBIGUOUS_USER,
-                                "Several groups are meant by \"%.100s\"; name one of them: %.90s, "
-                                "%.90s.",
-                                word, found->word, groups[i].word);
-                found = &groups[i];
-        }
-        if (!found)
-                return refuse(ret_refusal, REFUSAL_UNKNOWN_USER,
-                        "No group \"%.100s\" is known here: see \"p2pchat group list\".", word);
-        if (found->is_invited)
-                return refuse(ret_refusal, REFUSAL_UNKNOWN_USER,
-                        "You are invited to %.90s, but no member yet: \"p2pchat group accept "
-                        "%s\" first.",
-                        found->word, found->id);
-        *ret = found;
-        return 0;
-}
-
 /* A member to whom nothing can go misses it; one with too much already has all of it refused. */
-static int add_member(const struct node *n, const struct group_member_view *m,
+static int add_member(const struct node *n, const struct fellow *fellow, struct now now,
         struct recipients *to, struct refusal *ret_refusal)
 {
-        struct peer *peer = peers_by_id(&n->peers, m->id);
+        struct peer *peer = peers_by_id(&n->peers, fellow->id);
+        char word[WORD_SIZE];
         int r;
 
-        if (m->is_self)
-                return 0;
         to->n_members++;
         if (!peer)
                 return 0;
-        r = check_user(n, m->word, peer, ret_refusal);
+        node_word(n, peer->record.number, NULL, NULL, now, word);
+        r = check_user(n, word, peer, ret_refusal);
         if (r == REFUSAL_QUEUE_FULL)
                 return r;
         if (r == 0)
@@ -134,46 +85,31 @@ static int add_member(const struct node *n, const struct group_member_view *m,
         return 0;
 }
 
-static int add_members(const struct node *n, const struct group_view *group, struct now now,
-        struct recipients *to, struct refusal *ret_refusal)
+static int find_group(struct node *n, const char *word, struct now now, struct recipients *ret,
+        struct refusal *ret_refusal)
 {
-        struct group_member_view *members;
-        size_t n_members;
+        char its[WORD_SIZE];
+        struct team *team;
         int r;
 
-        r = node_list_members(n, group->id, now, &members, &n_members);
-        if (r < 0)
+        r = node_find_team(n, word, &team, ret_refusal);
+        if (r == 0 && team->state != GROUP_MEMBER)
+                r = node_refuse_team(n, team, "", ret_refusal);
+        if (r == 0 && team->is_other)
+                r = node_team_refresh(n, team);
+        for (size_t i = 0; r == 0 && i < team->n_members; i++)
+                if (team->members[i].fellow)
+                        r = add_member(n, team->members[i].fellow, now, ret, ret_refusal);
+        if (r != 0)
                 return r;
-        for (size_t i = 0; i < n_members && r == 0; i++)
-                r = add_member(n, &members[i], to, ret_refusal);
-        free(members);
-        if (r == 0 && to->n == 0)
+        ret->is_group = true;
+        ret->group = team->id;
+        if (ret->n == 0)
                 return refuse(ret_refusal, REFUSAL_NOT_REACHABLE,
                         "None of the other members of %.90s can be sent a file from here: none was "
                         "met yet, or you have blocked them.",
-                        group->word);
-        return r;
-}
-
-static int find_group(const struct node *n, const char *word, struct now now,
-        struct recipients *ret, struct refusal *ret_refusal)
-{
-        const struct group_view *group = NULL;
-        struct group_view *groups;
-        size_t n_groups, size;
-        int r;
-
-        r = node_list_groups(n, &groups, &n_groups);
-        if (r < 0)
-                return r;
-        r = pick_group(groups, n_groups, word, &group, ret_refusal);
-        if (r == 0) {
-                ret->is_group = true;
-                (void)hex_decode(group->id, strlen(group->id), ret->group.bytes, &size);
-                r = add_members(n, group, now, ret, ret_refusal);
-        }
-        free(groups);
-        return r;
+                        node_team_word(n, team, its));
+        return 0;
 }
 
 static int check(struct node *n, const char *word, const char *name, uint64_t size, struct now now,
@@ -192,8 +128,8 @@ static int check(struct node *n, const char *word, const char *name, uint64_t si
                         "send it in parts.",
                         ret_name, size, TRANSFER_FILE_SIZE_MAX);
         *ret = (struct recipients){ 0 };
-        return word_is_group(word) ? find_group(n, word, now, ret, ret_refusal)
-                                   : find_user(n, word, now, ret, ret_refusal);
+        return node_is_team_word(n, word) ? find_group(n, word, now, ret, ret_refusal)
+                                          : find_user(n, word, now, ret, ret_refusal);
 }
 
 int node_file_check(struct node *n, const char *word, const char *name, uint64_t size,
