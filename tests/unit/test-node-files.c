@@ -681,7 +681,9 @@ TEST(words_that_are_refused)
         ASSERT_OK(check_word(ece, bob->identity.id, "x", 0, "x"));
         ASSERT_EQ(check_word(ece, "Nobody", "x", 1, "\"Nobody\""), REFUSAL_UNKNOWN_USER);
         ASSERT_EQ(check_word(ece, "+team", "x", 1, "No group \"+team\""), REFUSAL_UNKNOWN_USER);
-        ASSERT_EQ(check_word(ece, "0123456789abcdef0123456789abcdef", "x", 1, "No group"),
+        /* As in messages: of a group only where there is one, for somebody may be called so. */
+        ASSERT_EQ(check_word(ece, "0123456789abcdef0123456789abcdef", "x", 1,
+                          "No user \"0123456789abcdef0123456789abcdef\""),
                 REFUSAL_UNKNOWN_USER);
         ASSERT_EQ(check_word(ece, "Old", "x", 1, "takes no files"), REFUSAL_NOT_SECURE);
         ASSERT_EQ(check_word(ece, "Bob", "..", 1, "\"..\" cannot be"), REFUSAL_INVALID_NAME);
