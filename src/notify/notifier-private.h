@@ -27,7 +27,6 @@ struct answer {
 };
 
 struct notifier {
-        struct notifier_options options;
         sd_event *event;
         struct server *server;
         struct feed *feed;

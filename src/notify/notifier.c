@@ -345,7 +345,6 @@ int notifier_new(const struct notifier_options *options, sd_event *event, sd_bus
 
         if (!n)
                 return log_oom();
-        n->options = *options;
         n->event = sd_event_ref(event);
         n->bookmark.lock_fd = -EBADF;
         r = bookmark_open("notify", &n->bookmark);

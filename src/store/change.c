@@ -25,7 +25,7 @@ static int apply_peer(struct store *s, const struct peer_record *p)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)p->number);
         (void)sqlite3_bind_int64(q, 2, (int64_t)p->heard_usec);
-        (void)sqlite3_bind_blob(q, 3, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        store_bind_sealed(s, q, 3);
         return store_run(s, q);
 }
 
@@ -242,7 +242,7 @@ static int end_message(struct store *s, struct message_record *m, const struct c
         else
                 (void)sqlite3_bind_int64(q, 4, (int64_t)done_usec);
         if (moved)
-                (void)sqlite3_bind_blob(q, 5, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+                store_bind_sealed(s, q, 5);
         r = store_run(s, q);
         if (r < 0)
                 return r;

@@ -51,11 +51,6 @@ static void bind_hash(sqlite3_stmt *q, const uint8_t hash[static GROUP_HASH_SIZE
         (void)sqlite3_bind_blob(q, 1, hash, GROUP_HASH_SIZE, SQLITE_STATIC);
 }
 
-static void bind_sealed(struct store *s, sqlite3_stmt *q, int column)
-{
-        (void)sqlite3_bind_blob(q, column, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
-}
-
 /* The hash of a row is column 1. */
 static const uint8_t *hash_of(sqlite3_stmt *q)
 {
@@ -86,7 +81,7 @@ int store_apply_group(struct store *s, const struct group_record *group)
         if (!q)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)group->number);
-        bind_sealed(s, q, 2);
+        store_bind_sealed(s, q, 2);
         r = store_run(s, q);
         if (r < 0 || group->floor == 0)
                 return r;
@@ -203,7 +198,7 @@ int store_apply_leave(struct store *s, const struct leave_record *leave)
                 return r;
         bind_hash(q, hash);
         (void)sqlite3_bind_int64(q, 2, (int64_t)leave->group);
-        bind_sealed(s, q, 3);
+        store_bind_sealed(s, q, 3);
         return store_run(s, q);
 }
 
@@ -351,7 +346,7 @@ static int set_lane(
         bind_hash(q, hash);
         (void)sqlite3_bind_int64(q, 2, (int64_t)lane->group);
         (void)sqlite3_bind_int64(q, 3, lane->lane.version);
-        bind_sealed(s, q, 4);
+        store_bind_sealed(s, q, 4);
         return store_run(s, q);
 }
 

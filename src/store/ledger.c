@@ -94,7 +94,7 @@ int store_apply_block(struct store *s, const struct block_record *block)
                 return r;
         bind_network(q, block->network);
         (void)sqlite3_bind_int64(q, 2, block->height);
-        (void)sqlite3_bind_blob(q, 3, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        store_bind_sealed(s, q, 3);
         return store_run(s, q);
 }
 

@@ -88,6 +88,11 @@ int store_seal(struct store *s, const uint8_t key[static KEY_SIZE], const struct
         return 0;
 }
 
+void store_bind_sealed(const struct store *s, sqlite3_stmt *q, int column)
+{
+        (void)sqlite3_bind_blob(q, column, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+}
+
 int store_unseal(struct store *s, const uint8_t key[static KEY_SIZE], const struct place *place,
         const void *sealed, size_t size)
 {
@@ -155,7 +160,7 @@ static int make_key(struct store *s, uint64_t peer, uint8_t ret[static KEY_SIZE]
         if (!q)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)peer);
-        (void)sqlite3_bind_blob(q, 2, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        store_bind_sealed(s, q, 2);
         return store_run(s, q);
 }
 
@@ -218,7 +223,7 @@ int store_set_setting(struct store *s, const char *name, const void *value, size
         if (!q)
                 return r;
         (void)sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-        (void)sqlite3_bind_blob(q, 2, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        store_bind_sealed(s, q, 2);
         return store_run(s, q);
 }
 

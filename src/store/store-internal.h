@@ -178,6 +178,8 @@ void store_seal_done(struct store *s);
 /* Into s->sealed. 0 or -ENOMEM. */
 int store_seal(struct store *s, const uint8_t key[static KEY_SIZE], const struct place *place,
         const void *plain, size_t size);
+/* As parameter @column of @q, which must run before anything else is sealed. */
+void store_bind_sealed(const struct store *s, sqlite3_stmt *q, int column);
 /* Into s->plain. 0, -ENOMEM, or -EBADMSG when it is not genuine. */
 int store_unseal(struct store *s, const uint8_t key[static KEY_SIZE], const struct place *place,
         const void *sealed, size_t size);

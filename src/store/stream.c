@@ -47,11 +47,6 @@ static int unseal_numbers(struct store *s, const struct place *place, const void
         return reader_is_done(&in) ? 0 : -EBADMSG;
 }
 
-static void bind_sealed(struct store *s, sqlite3_stmt *q, int column)
-{
-        (void)sqlite3_bind_blob(q, column, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
-}
-
 /*
  * Applying
  */
@@ -82,7 +77,7 @@ int store_apply_stream(struct store *s, const struct stream_record *stream)
         if (!q)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)stream->peer);
-        bind_sealed(s, q, 2);
+        store_bind_sealed(s, q, 2);
         return store_run(s, q);
 }
 
@@ -116,7 +111,7 @@ int store_apply_mark(struct store *s, const struct mark_record *mark)
                 return r;
         (void)sqlite3_bind_int64(q, 1, (int64_t)mark->peer);
         (void)sqlite3_bind_int64(q, 2, (int64_t)mark->stream);
-        bind_sealed(s, q, 3);
+        store_bind_sealed(s, q, 3);
         r = store_run(s, q);
         if (r < 0 || mark->number <= STREAM_WINDOW)
                 return r;
@@ -150,7 +145,7 @@ int store_apply_refused(struct store *s, const struct refused_record *refused)
         (void)sqlite3_bind_int64(q, 1, (int64_t)refused->peer);
         (void)sqlite3_bind_int64(q, 2, (int64_t)refused->stream);
         (void)sqlite3_bind_int64(q, 3, (int64_t)refused->number);
-        bind_sealed(s, q, 4);
+        store_bind_sealed(s, q, 4);
         return store_run(s, q);
 }
 

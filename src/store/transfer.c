@@ -104,7 +104,7 @@ int store_apply_transfer(struct store *s, const struct file_record *file)
         if (!q)
                 return r;
         bind_id(q, &file->transfer.id);
-        (void)sqlite3_bind_blob(q, 2, s->sealed.data, (int)s->sealed.size, SQLITE_STATIC);
+        store_bind_sealed(s, q, 2);
         return store_run(s, q);
 }
 

@@ -6,43 +6,13 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from brokers import boot_brokers, each_broker  # noqa: E402
 from harness import *  # noqa: E402,F403
-from machine import Machine, Network  # noqa: E402
 
 NAME, PATH = "org.example.P2PChat", "/org/example/P2PChat"
 
-machines = {}
 
-
-def boot_all():
-    network = Network()
-    for number, (name, broker) in enumerate((("ece", "dbus-daemon"), ("can", "dbus-broker")), 1):
-        m = machines[name] = Machine(network, name, number, broker)
-        m.boot()
-        m.install()
-        m.wait_active()
-        m.add_user("outsider")
-        m.add_user("member", "p2pchat")
-        m.add_user("administrator", "sudo")
-    for m in machines.values():
-        for other in machines.values():
-            if other is not m:
-                m.wait_user(other.name)
-
-
-def each(function):
-    """The test, once for each broker."""
-    for name, broker in (("ece", "dbus_daemon"), ("can", "dbus_broker")):
-        def case(m=name):
-            other = next(o for o in machines if o != m)
-            function(machines[m], machines[other])
-
-        case.__name__ = f"{function.__name__}_on_{broker}"
-        test(case)
-    return function
-
-
-@each
+@each_broker
 def an_outsider_cannot_call(m, other):
     unique = m.out("busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
                    "org.freedesktop.DBus", "GetNameOwner", "s", NAME).split('"')[1]
@@ -70,7 +40,7 @@ def an_outsider_cannot_call(m, other):
     assert_not_in("by an outsider", [r["text"] for r in m.history()])
 
 
-@each
+@each_broker
 def a_member_and_an_administrator_can_call(m, other):
     for user in ("member", "administrator"):
         assert_in(other.name, [row[0] for row in m.call("ListUsers", user=user)[0]])
@@ -81,7 +51,7 @@ def a_member_and_an_administrator_can_call(m, other):
         assert_in(other.name, m.out("p2pchat", "users", user=user))
 
 
-@each
+@each_broker
 def signals_reach_members_only(m, other):
     monitors = {user: m.start("gdbus", "monitor", "--system", "--dest", NAME, user=user)
                 for user in ("outsider", "member")}
@@ -98,7 +68,7 @@ def signals_reach_members_only(m, other):
             assert_not_in(word, what, "what the outsider saw")
 
 
-@each
+@each_broker
 def a_forged_signal_fools_no_client(m, other):
     listen = m.start("p2pchat", "listen", "--json", user="member")
     probe = f"first of {m.name}"
@@ -120,7 +90,7 @@ def a_forged_signal_fools_no_client(m, other):
     assert_not_in("forged", listen.text())
 
 
-@each
+@each_broker
 def nobody_else_can_own_the_name(m, other):
     for user in ("outsider", "member"):
         done = m.busctl("call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
@@ -129,4 +99,4 @@ def nobody_else_can_own_the_name(m, other):
         assert_true(done.returncode != 0, f"{user} took the name")
 
 
-main(boot_all)
+main(boot_brokers)

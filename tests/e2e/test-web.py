@@ -10,8 +10,8 @@ import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from brokers import boot_brokers, each_broker, machines  # noqa: E402
 from harness import *  # noqa: E402,F403
-from machine import Machine, Network  # noqa: E402
 
 NAME, PATH = "org.example.P2PChat.Web", "/org/example/P2PChat"
 SERVICE, SOCKET = "p2pchat-web.service", "p2pchat-web.socket"
@@ -20,37 +20,11 @@ PACKAGE = "/root/p2pchat-web.deb"
 EXPOSURE_MAX = 0.6
 IDLE_KIB_MAX = 6 * 1024
 
-machines = {}
-
 
 def boot_all():
-    network = Network()
-    for number, (name, broker) in enumerate((("ece", "dbus-daemon"), ("can", "dbus-broker")), 1):
-        m = machines[name] = Machine(network, name, number, broker)
-        m.boot()
-        m.install()
-        m.install(PACKAGE)
-        m.wait_active()
-        m.wait_active(SOCKET)
-        m.add_user("outsider")
-        m.add_user("member", "p2pchat")
-        m.add_user("administrator", "sudo")
+    boot_brokers(PACKAGE)
     for m in machines.values():
-        for other in machines.values():
-            if other is not m:
-                m.wait_user(other.name)
-
-
-def each(function):
-    """The test, once for each broker."""
-    for name, broker in (("ece", "dbus_daemon"), ("can", "dbus_broker")):
-        def case(m=name):
-            other = next(o for o in machines if o != m)
-            function(machines[m], machines[other])
-
-        case.__name__ = f"{function.__name__}_on_{broker}"
-        test(case)
-    return function
+        m.wait_active(SOCKET)
 
 
 def ask(m, method, path, body=None, session=None):
@@ -81,7 +55,7 @@ def wait_gone(m):
     wait_for(lambda: m.unit(SERVICE, "ActiveState") == "inactive", 150, "the service to end", 0.5)
 
 
-@each
+@each_broker
 def a_visitor_starts_it_and_it_ends(m, other):
     wait_gone(m)
     before = m.listener_inode(PORT)
@@ -114,7 +88,7 @@ def host_pid(m):
     raise Failure("no process of the service")
 
 
-@each
+@each_broker
 def members_sign_in(m, other):
     for user in ("member", "administrator", None):
         session = sign_in(m, user)
@@ -131,7 +105,7 @@ def members_sign_in(m, other):
         assert_equal(ask(m, "GET", "/api/users", session=session)[0], 401)
 
 
-@each
+@each_broker
 def an_outsider_stays_outside(m, other):
     done = m.run("p2pchat", "web", "--token", user="outsider", check=False)
     assert_equal((done.returncode, done.stdout), (1, ""))
@@ -148,7 +122,7 @@ def an_outsider_stays_outside(m, other):
     assert_true(done.returncode != 0, "a member took the name")
 
 
-@each
+@each_broker
 def the_sandbox_is_tight(m, other):
     ask(m, "GET", "/")
     lines = m.out("systemd-analyze", "security", "--no-pager", SERVICE, check=False).splitlines()
@@ -166,7 +140,7 @@ def the_sandbox_is_tight(m, other):
     assert_equal(ask(m, "POST", "/api/file-piece", piece, session)[0], 200)
 
 
-@each
+@each_broker
 def without_the_service_it_says_so(m, other):
     session = sign_in(m, "member")
     sockets = ("p2pchatd.socket", "p2pchatd-announce.socket", "p2pchatd-announce6.socket",
@@ -184,7 +158,7 @@ def without_the_service_it_says_so(m, other):
     m.wait_active()
 
 
-@each
+@each_broker
 def an_upgrade_keeps_the_port(m, other):
     version = m.out("dpkg-query", "-W", "-f", "${Version}", "p2pchat-web")
     before = m.listener_inode(PORT)
@@ -198,7 +172,7 @@ def an_upgrade_keeps_the_port(m, other):
     sign_in(m, "member")
 
 
-@each
+@each_broker
 def disabled_means_disabled(m, other):
     defer(lambda: m.run("systemctl", "enable", "--now", SERVICE, SOCKET))
     m.run("systemctl", "disable", "--now", SOCKET, SERVICE)
@@ -208,7 +182,7 @@ def disabled_means_disabled(m, other):
     assert_equal(m.unit(SERVICE, "ActiveState"), "inactive")
 
 
-@each
+@each_broker
 def purged_it_is_gone(m, other):
     m.run("apt-get", "purge", "-qq", "--yes", "p2pchat-web")
     with assert_raises(OSError):
