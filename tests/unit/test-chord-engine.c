@@ -832,8 +832,9 @@ TEST(when_who_kept_it_is_gone_the_record_is_told_anew_soon)
         tell(c, 20, &m);
         ASSERT_TRUE(said(c, 20, RPC_STORE, &m));
         ASSERT_EQ(m.n_records, 1);
-        /* What was withdrawn is not told again. */
+        /* What was withdrawn is not told again; who has not answered yet hears of it, too. */
         ASSERT_OK(chord_withdraw(c, now_usec));
+        ASSERT_TRUE(said(c, 20, RPC_WITHDRAW, &m));
         ASSERT_OK(chord_failed(c, &keeper.id, now_usec));
         ASSERT_EQ(c->publication.next_usec, USEC_INFINITY);
         identity_done(&i);

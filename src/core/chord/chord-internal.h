@@ -125,7 +125,7 @@ struct publication {
         usec_t next_usec;
         bool has_failed;                                            /* this time */
         unsigned n_failures;                                        /* one after the other */
-        struct chord_peer holders[RING_POINTS][2 * RECORD_HOLDERS]; /* the last ones that took it */
+        struct chord_peer holders[RING_POINTS][2 * RECORD_HOLDERS]; /* the last ones asked */
         size_t holder_next[RING_POINTS];
         size_t n_kept[RING_POINTS]; /* this time */
 };

@@ -155,13 +155,13 @@ static bool is_first_holder(const struct chord *c, const struct ring_id *key)
         return !c->has_predecessor || ring_between_or_end(&c->predecessor.id, key, &c->id);
 }
 
-/* All records of the owner up to that sequence number; who comes first behind the point tells the
- * copies that repair has made. */
+/* All records of the owner up to that sequence number. Those to whom repair sends copies are told
+ * behind them: the next ones by who comes first behind the point, a new predecessor by the rest. */
 void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal, const struct ring_id *by)
 {
         struct rpc tell = { .kind = RPC_WITHDRAW, .records = { *withdrawal }, .n_records = 1 };
         struct record r;
-        bool is_told = false;
+        bool is_told = false, is_told_before = false;
         int e;
 
         if (list_is_empty(&c->holdings) || !may_verify(c, by))
@@ -180,8 +180,13 @@ void holder_withdraw(struct chord *c, const struct rpc_blob *withdrawal, const s
                 h->size = 0;
                 h->sequence = r.sequence;
                 h->until_usec = usec_add(c->now_usec, RECORD_TTL_USEC);
-                is_told = is_told || is_first_holder(c, &h->key);
+                if (is_first_holder(c, &h->key))
+                        is_told = true;
+                else
+                        is_told_before = true;
         }
+        if (is_told_before)
+                chord_send(c, &c->predecessor, &tell);
         /* One more than keep it: somebody may have joined since. */
         for (size_t i = 0; is_told && i < c->successors.n && i < RECORD_HOLDERS; i++)
                 chord_send(c, &c->successors.peers[i], &tell);

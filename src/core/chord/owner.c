@@ -75,12 +75,6 @@ static void remember_holder(struct publication *p, size_t point, const struct ch
         p->holders[point][p->holder_next[point]++ % ELEMENTSOF(p->holders[point])] = *peer;
 }
 
-static void taken(struct chord *c, size_t point, const struct chord_peer *peer)
-{
-        c->publication.n_kept[point]++;
-        remember_holder(&c->publication, point, peer);
-}
-
 void owner_looked_up(struct chord *c, const struct lookup *l)
 {
         struct publication *p = &c->publication;
@@ -100,10 +94,12 @@ void owner_looked_up(struct chord *c, const struct lookup *l)
         for (size_t i = 0; i < l->claim.n && i < RECORD_HOLDERS; i++) {
                 const struct chord_peer *peer = &l->claim.peers[i];
 
+                /* Also who does not answer may keep it. */
+                remember_holder(p, l->reference, peer);
                 if (!ring_id_equal(&peer->id, &c->id))
                         chord_ask(c, peer, &m, ASK_STORE, l->reference);
                 else if (holder_keep(c, &l->target, &blob, m.ttl_sec, &c->id) == STORED_KEPT)
-                        taken(c, l->reference, peer);
+                        p->n_kept[l->reference]++;
         }
 }
 
@@ -115,7 +111,7 @@ void owner_stored(struct chord *c, const struct ask *a, const struct rpc *m)
         if (!m)
                 retry(c);
         else if (m->stored == STORED_KEPT)
-                taken(c, a->reference, &a->peer);
+                c->publication.n_kept[a->reference]++;
 }
 
 static bool keeps(const struct publication *p, size_t point, const struct ring_id *id)
