@@ -23,6 +23,15 @@ int buffer_append(struct buffer *b, const void *data, size_t size);
 int buffer_append_string(struct buffer *b, const char *s);
 /* Room for @size more bytes at data + size; the caller adds to size what it used. */
 int buffer_reserve(struct buffer *b, size_t size);
+/* The same of one byte, for who goes byte by byte. */
+static inline int buffer_append_byte(struct buffer *b, uint8_t byte)
+{
+        if (b->size >= b->size_max || b->size + 2 > b->allocated)
+                return buffer_append(b, &byte, 1);
+        b->data[b->size++] = byte;
+        b->data[b->size] = 0;
+        return 0;
+}
 /* Drops the first @size bytes. */
 void buffer_consume(struct buffer *b, size_t size);
 /* Forgets the contents and keeps the memory. */

@@ -381,7 +381,7 @@ static int continue_string(struct object_reader *r, char c)
                 r->is_escaped = true;
         else if (c == r->quote)
                 r->quote = 0;
-        return buffer_append(&r->text, &c, 1);
+        return buffer_append_byte(&r->text, (uint8_t)c);
 }
 
 static bool is_number_character(char c)
@@ -411,7 +411,7 @@ static int scan(struct object_reader *r, char c)
                 r->is_number = true;
         }
         if (k == 0)
-                k = buffer_append(&r->text, &c, 1);
+                k = buffer_append_byte(&r->text, (uint8_t)c);
         if (k < 0)
                 return k;
 
@@ -466,14 +466,15 @@ static int step(struct object_reader *r, char c, bool *ret_used, struct object *
                 return continue_json(r, c, ret);
         case READER_WORD:
                 if (is_letter(c))
-                        return r->text.size < WORD_MAX ? buffer_append(&r->text, &c, 1)
+                        return r->text.size < WORD_MAX ? buffer_append_byte(&r->text, (uint8_t)c)
                                                        : OBJECT_RUBBISH;
                 *ret_used = false;
                 return finish_word(r, ret);
         case READER_NUMBER:
                 if (is_digit(c))
-                        return r->text.size < LEGACY_OBJECT_MAX ? buffer_append(&r->text, &c, 1)
-                                                                : OBJECT_RUBBISH;
+                        return r->text.size < LEGACY_OBJECT_MAX
+                                       ? buffer_append_byte(&r->text, (uint8_t)c)
+                                       : OBJECT_RUBBISH;
                 *ret_used = false;
                 return finish_number(r, c, ret);
         }
