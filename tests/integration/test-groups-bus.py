@@ -179,7 +179,7 @@ def a_file_goes_to_all():
         file.write(content)
         file.seek(0)
         sent = ece.file_send("+team", "plan.txt", file)
-    assert_equal([(f["id"], f["user"], f["direction"]) for f in ece.files()],
+    assert_equal(sorted((f["id"], f["user"], f["direction"]) for f in ece.files()),
                  [(sent, user, "sent") for user in ("Bob", "Can")], "one file, a row for each")
     for one in (bob, can):
         offer = wait_for(one.files, SECONDS, f"the offer at {one.name}")[0]
