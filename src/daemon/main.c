@@ -12,6 +12,7 @@
 #include "daemon/bus.h"
 #include "daemon/manager.h"
 #include "os/log.h"
+#include "os/trim.h"
 
 #define STATE_DEFAULT "/var/lib/p2pchat"
 #define LOG_DEFAULT "/var/log/p2pchat"
@@ -151,6 +152,7 @@ static int run(int argc, char *argv[])
                 return r > 0 ? EXIT_NOT_STARTED : EXIT_FAILURE;
 
         (void)sd_notify(false, "READY=1");
+        trim_memory();
         r = manager_run(m);
         (void)sd_notify(false, "STOPPING=1");
         if (r == EXIT_RESTART && !getenv("NOTIFY_SOCKET"))

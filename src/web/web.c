@@ -7,8 +7,8 @@
 
 #include "os/clock.h"
 #include "os/log.h"
+#include "os/trim.h"
 #include "web/arrivals.h"
-#include "web/trim.h"
 
 usec_t web_now(const struct web *w)
 {

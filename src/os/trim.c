@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Gives back the memory that is not used while nobody is there */
-#include "web/trim.h"
+/* Gives back the memory that is not used any more */
+#include "os/trim.h"
 
 #include <link.h>
 #include <malloc.h>
