@@ -355,9 +355,11 @@ class Run:
         if shutil.which("lintian") is None:
             self.results.leave_out("lintian", "lintian is not installed")
             return
-        packages = glob.glob(os.path.join(os.path.dirname(package), "*.deb"))
-        done = subprocess.run(["lintian", "--fail-on=error", "--allow-root", *packages], check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        changes = glob.glob(os.path.join(os.path.dirname(package), "*.changes"))
+        done = subprocess.run(
+            ["lintian", "--pedantic", "--display-info", "--display-experimental", "--allow-root",
+             "--fail-on=error,warning,info,pedantic,experimental", *changes],
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print("\n".join(f"    | {line}" for line in done.stdout.splitlines()[:40]))
         self.results.add("lintian", "ok" if done.returncode == 0 else "not ok", "lintian")
 
