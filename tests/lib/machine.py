@@ -180,6 +180,7 @@ class Machine:
                 ["systemd-nspawn", "-q", "-D", self.root, "--boot", "--register=no", "--keep-unit",
                  f"--machine={self.namespace}", f"--hostname={self.name}",
                  f"--network-namespace-path=/run/netns/{self.namespace}",
+                 "--capability=CAP_NET_ADMIN",  # systemd of Debian 13 wants it for PrivateNetwork=
                  "--link-journal=no", "--console=pipe", "--resolv-conf=off", "--kill-signal=SIGKILL"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, preexec_fn=before_exec,
                 start_new_session=True, env=ENVIRONMENT)
