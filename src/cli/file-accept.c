@@ -18,6 +18,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "os/fd.h"
+#include "os/file.h"
 
 #define NAMES_MAX 1000
 #define PART_SIZE 32
@@ -92,17 +93,6 @@ static int create(struct place *p, const char *id)
         return cli_error_errno(-errno, p->directory[0] ? p->directory : ".");
 }
 
-static int rename_new(int directory, const char *from, const char *to)
-{
-        if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
-                return 0;
-        if (errno != EINVAL && errno != ENOSYS)
-                return -errno;
-        if (linkat(directory, from, directory, to, 0) < 0)
-                return -errno;
-        return unlinkat(directory, from, 0) < 0 ? -errno : 0;
-}
-
 /* Gives it its name, or one like it when somebody has taken that meanwhile. *ret_path: the
  * caller's.
  */
@@ -118,7 +108,7 @@ static int settle(struct place *p, char **ret_path)
                         memcpy(name, p->name, sizeof name);
                 else
                         file_name_make(p->name, i, name);
-                r = rename_new(p->directory_fd, p->part, name);
+                r = file_rename_new(p->directory_fd, p->part, name);
         }
         if (r < 0)
                 return cli_error("the file is in %s%s%s, for it cannot get its name: %s",

@@ -8,23 +8,15 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <systemd/sd-event.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/format.h"
 #include "cli/json.h"
+#include "os/clock.h"
 
 #define TICK_USEC (500 * USEC_PER_MSEC)
 #define ASK_USEC (5 * USEC_PER_SEC)
 #define WIDTH_DEFAULT 80
-
-static usec_t mono_usec(void)
-{
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
 
 static int end(struct follow *f, enum follow_end how, const char *reason)
 {
@@ -131,7 +123,7 @@ static int ask(struct follow *f)
         bool is_there = false;
         int r;
 
-        f->asked_usec = mono_usec();
+        f->asked_usec = clock_now().mono_usec;
         if (bus_client_file_list(f->client, &m) < 0)
                 return 0; /* it is away: we wait for it */
         while ((r = bus_file_next(m, &row)) > 0)
@@ -142,7 +134,7 @@ static int ask(struct follow *f)
                         set_state(f, row.state);
                 }
         if (is_there && !streq(f->state, "preparing"))
-                progress_take(&f->progress, done, size, mono_usec());
+                progress_take(&f->progress, done, size, clock_now().mono_usec);
         if (r < 0 || is_there || f->is_over)
                 return 0;
         /* What ended just now is told by a signal that is on its way; what ended without one that
@@ -162,7 +154,7 @@ static int on_progress(const char *id, uint64_t done, uint64_t size, void *userd
 
         if (!f->id || !streq(id, f->id))
                 return 0;
-        progress_take(&f->progress, done, size, mono_usec());
+        progress_take(&f->progress, done, size, clock_now().mono_usec);
         if (!streq(f->state, "verifying"))
                 set_state(f, "accepted");
         show(f);
@@ -213,9 +205,9 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
         int r = 0;
 
         if (streq(f->state, "preparing") || f->state[0] == 0 ||
-                mono_usec() >= usec_add(f->asked_usec, ASK_USEC))
+                clock_now().mono_usec >= usec_add(f->asked_usec, ASK_USEC))
                 r = ask(f);
-        progress_count(&f->progress, mono_usec());
+        progress_count(&f->progress, clock_now().mono_usec);
         if (is_drawing(f) && streq(f->state, "accepted") && !f->is_over)
                 draw(f);
         if (r >= 0)

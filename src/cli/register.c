@@ -5,11 +5,11 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "os/clock.h"
 
 #define LOOK_MSEC 100
 #define ID_SHOWN 8
@@ -41,23 +41,15 @@ static int read_state(struct bus_client *client, struct state *ret)
         return EXIT_DONE;
 }
 
-static usec_t mono_usec(void)
-{
-        struct timespec t;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        return (usec_t)t.tv_sec * USEC_PER_SEC + (usec_t)t.tv_nsec / 1000;
-}
-
 /* The state changes with a block, which nobody can hurry; a look costs next to nothing. */
 static int wait_until_registered(struct bus_client *client, usec_t wait_usec, struct state *s)
 {
-        usec_t deadline_usec = usec_add(mono_usec(), wait_usec);
+        usec_t deadline_usec = usec_add(clock_now().mono_usec, wait_usec);
         int r;
 
         for (;;) {
                 r = read_state(client, s);
-                if (r != EXIT_DONE || s->is_registered || mono_usec() >= deadline_usec)
+                if (r != EXIT_DONE || s->is_registered || clock_now().mono_usec >= deadline_usec)
                         return r;
                 (void)poll(NULL, 0, LOOK_MSEC);
         }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "daemon/spool-worker.h"
 #include "os/fd.h"
+#include "os/file.h"
 
 #define NAMES_MAX 1000 /* NAME, NAME (2), ... */
 
@@ -285,17 +286,6 @@ static int put_begin(struct spool_job *j)
         return j->fd < 0 ? outside(j, -errno) : SLICE_AGAIN;
 }
 
-static int rename_new(int directory, const char *from, const char *to)
-{
-        if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
-                return 0;
-        if (errno != EINVAL && errno != ENOSYS)
-                return -errno;
-        if (linkat(directory, from, directory, to, 0) < 0)
-                return -errno;
-        return unlinkat(directory, from, 0) < 0 ? -errno : 0;
-}
-
 static int put_end(struct spool_job *j)
 {
         char part[SPOOL_NAME_SIZE + 16], name[FILE_NAME_SIZE];
@@ -308,7 +298,7 @@ static int put_end(struct spool_job *j)
         part_name(j, part);
         for (unsigned i = 1; i <= NAMES_MAX && r == -EEXIST; i++) {
                 file_name_make(j->name, i, name);
-                r = rename_new(directory, part, name);
+                r = file_rename_new(directory, part, name);
         }
         if (r == 0 && fsync(directory) < 0)
                 r = -errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * The one place where the clock is read
+ * Where the clock is read; but waits of threads want one of their own
  */
 #include "base/usec.h"
 

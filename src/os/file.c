@@ -132,3 +132,14 @@ int file_exists(const char *path)
                 return 1;
         return errno == ENOENT ? 0 : -errno;
 }
+
+int file_rename_new(int directory, const char *from, const char *to)
+{
+        if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+                return 0;
+        if (errno != EINVAL && errno != ENOSYS)
+                return -errno;
+        if (linkat(directory, from, directory, to, 0) < 0)
+                return -errno;
+        return unlinkat(directory, from, 0) < 0 ? -errno : 0;
+}

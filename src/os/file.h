@@ -17,6 +17,10 @@ int file_write_atomic(const char *path, const void *data, size_t size, mode_t mo
 /* The same, but -EEXIST, and the old file untouched, when there is one already. */
 int file_create_atomic(const char *path, const void *data, size_t size, mode_t mode);
 
+/* Renames, unless @to is there: -EEXIST. Where the file system cannot do that in one step, a second
+ * link comes first. 0 or -errno. */
+int file_rename_new(int directory, const char *from, const char *to);
+
 /* Syncs the directory in which @path lies. 0 or -errno. */
 int file_sync_directory(const char *path);
 /* 1 when it exists (whatever it is), 0 when not, or -errno. */

@@ -36,6 +36,7 @@ int host_parse(const char *s, uint16_t port_default, struct host *ret);
 typedef void (*resolved_fn)(
         const struct endpoint *endpoints, size_t n, const char *why, void *userdata);
 
+/* 0 or -errno. */
 int resolver_new(sd_event *event, struct resolver **ret);
 /* Nobody is answered any more. Not from within a resolved_fn. */
 struct resolver *resolver_free(struct resolver *r);
