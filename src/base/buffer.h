@@ -15,6 +15,7 @@ struct buffer {
         size_t size_max;
 };
 
+/* Empty, without memory; it never gets more than @size_max bytes. */
 void buffer_init(struct buffer *b, size_t size_max);
 void buffer_done(struct buffer *b);
 

@@ -126,11 +126,13 @@ struct bus_client_signals {
         int (*disconnected)(void *userdata);
 };
 
-/* @where: "system", "session" or an address. @autostart: whether a call may start the service. */
+/* @where: "system", "session" or an address. @autostart: whether a call may start the service. 0 or
+ * -errno. */
 int bus_client_new(const char *where, bool autostart, struct bus_client **ret);
 struct bus_client *bus_client_free(struct bus_client *c);
 DEFINE_CLEANUP(struct bus_client *, bus_client_free)
 
+/* The client's own. */
 sd_bus *bus_client_bus(struct bus_client *c);
 enum bus_outcome bus_client_outcome(const struct bus_client *c);
 /* The sentence of the last error, for people; text of the service, to be escaped. */

@@ -56,7 +56,9 @@ int feed_connect(struct feed *f);
 /* Begins after @sequence, or after the newest message for UINT64_MAX. Deliveries may come before it
  * returns. */
 int feed_start(struct feed *f, uint64_t sequence);
+/* After deliver() returned 1. 0 or -errno. */
 int feed_done(struct feed *f);
 /* The last message that was delivered and done, or is known not to concern us. */
 uint64_t feed_last(const struct feed *f);
+/* The feed's; NULL while there is no bus. */
 struct bus_client *feed_client(struct feed *f);

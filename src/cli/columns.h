@@ -24,6 +24,7 @@ enum style {
 
 struct columns;
 
+/* 0 or -ENOMEM. */
 int columns_new(size_t n_columns, struct columns **ret);
 struct columns *columns_free(struct columns *c);
 DEFINE_CLEANUP(struct columns *, columns_free)
@@ -33,10 +34,11 @@ int columns_add(struct columns *c, const char *cell, enum style style);
 /* The same with an own, allocated string, which it takes over even when it fails; NULL is
  * -ENOMEM, so that the result of an allocating function can be passed on. */
 int columns_add_owned(struct columns *c, char *cell, enum style style);
+/* The rows, each column as wide as its widest cell. */
 void columns_print(const struct columns *c, FILE *f, bool colour);
 
-/* What starts a style on a terminal, and what ends it; "" for none. */
 /* Of a word of security. */
 enum style security_style(const char *security);
+/* What starts a style on a terminal, and what ends it; "" for none. */
 const char *style_start(enum style style, bool colour);
 const char *style_end(enum style style, bool colour);

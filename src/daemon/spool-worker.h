@@ -92,6 +92,7 @@ int spool_worker_init(struct spool_worker *w, const struct spool_place *place);
  * somebody's file system is left behind: the process is to end. */
 void spool_worker_done(struct spool_worker *w);
 
+/* 0 or -ENOMEM. @answer is called in the loop, and the job freed after it. */
 int spool_job_new(enum spool_task task, const struct transfer_id *id,
         void (*answer)(struct spool_job *job), struct spool_job **ret);
 struct spool_job *spool_job_free(struct spool_job *j);

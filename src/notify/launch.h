@@ -9,5 +9,6 @@
 /* @system: where the web service would be. @word: of a user or group, or "" for all. 0 or -errno;
  * -ENOENT: there is neither. */
 int launch_conversation(sd_bus *system, const char *word);
-/* Accepts the file and puts it where this user's downloads are. */
+/* Accepts the file and puts it where this user's downloads are. 0 or -errno: whether it
+ * was begun. */
 int launch_download(const char *id);

@@ -36,7 +36,7 @@ struct server_handler {
         void (*dismissed)(struct bubble *b, void *userdata);
 };
 
-/* @bus is the session's; handler and userdata outlive the server. */
+/* @bus is the session's; handler and userdata outlive the server. 0 or -errno. */
 int server_new(sd_bus *bus, bool is_private, const struct server_handler *handler, void *userdata,
         struct server **ret);
 struct server *server_free(struct server *s);
@@ -44,10 +44,11 @@ DEFINE_CLEANUP(struct server *, server_free)
 
 /* The bubble of this kind and key, made when there is none; NULL without memory. */
 struct bubble *server_get(struct server *s, enum bubble_kind kind, const char *key);
+/* NULL: there is none. */
 struct bubble *server_find(struct server *s, enum bubble_kind kind, const char *key);
 /* It says something else now. 0 or -errno. */
 int server_show(struct server *s, struct bubble *b);
-/* It goes, from the screen too. */
+/* It goes, from the screen too. 0 or -errno. */
 int server_close(struct server *s, struct bubble *b);
 /* Nothing is left to be told to it. */
 bool server_is_idle(const struct server *s);

@@ -91,6 +91,7 @@ struct visit {
         int file;                  /* files.c: that is being given, or negative */
 };
 
+/* @settings must outlive it, @fd is taken over. 0 or -errno. */
 int web_new(const struct settings *settings, int fd, struct web **ret);
 struct web *web_free(struct web *w);
 DEFINE_CLEANUP(struct web *, web_free)

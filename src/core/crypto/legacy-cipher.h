@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * The ciphers of the classic dialects: DES, 3DES and AES without authentication
+ * The ciphers of the classic dialects, without authentication: DES and 3DES (FIPS 46-3), AES
+ * (FIPS 197), each as ECB or CBC (NIST SP 800-38A)
  *
  * Only to be understood by old programs. Weak keys are taken; sizes are whole blocks.
  */

@@ -12,6 +12,7 @@ struct random;
 
 /* 0 or -ENOMEM; crypto_init() comes first. */
 int random_new(struct random **ret);
+/* What it gives follows from the seed: for tests and simulations. */
 int random_new_seeded(uint64_t seed, struct random **ret);
 struct random *random_free(struct random *r);
 DEFINE_CLEANUP(struct random *, random_free)

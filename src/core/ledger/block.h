@@ -58,6 +58,7 @@ bool block_search(struct block *b, unsigned bits, unsigned n);
 
 /* Sets the root of the header from the records. */
 void block_seal(struct block *b);
+/* Returns the bytes that were written. */
 size_t block_encode(const struct block *b, uint8_t ret[static BLOCK_SIZE_MAX]);
 /* 0, or -EINVAL when it is malformed or its records are not those of its root. Neither work nor
  * signatures are looked at. */
@@ -69,7 +70,9 @@ struct block_proof {
         uint8_t steps[PROOF_STEPS_MAX][HASH_SIZE];
         size_t n_steps;
 };
+/* @place: of the record in the block. */
 void block_prove(const struct block *b, size_t place, struct block_proof *ret);
+/* Is @c in the block with this root? */
 bool block_proof_check(const struct block_proof *p, const struct certificate *c,
         const uint8_t root[static HASH_SIZE]);
 
@@ -79,7 +82,7 @@ struct genesis {
         struct certificate_context context; /* the hash of the genesis, and the registrars */
 };
 #define GENESIS_SIZE_MAX (1 + 2 + USERNAME_SIZE_MAX + 2 + REGISTRARS_MAX * PUBLIC_KEY_SIZE)
-/* Sets the hash; the rest is given. */
+/* Sets the hash; the rest is given. Returns the bytes that were written. */
 size_t genesis_encode(struct genesis *g, uint8_t ret[static GENESIS_SIZE_MAX]);
 /* 0, or -EINVAL; keys of registrars are checked. */
 int genesis_decode(const void *data, size_t size, struct genesis *ret);

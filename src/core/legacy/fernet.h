@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * Fernet tokens: version 0x80, time, IV, AES-128-CBC, HMAC-SHA-256
+ * Fernet tokens (github.com/fernet/spec), as bytes, not in base64: version 0x80, time, IV,
+ * AES-128-CBC, HMAC-SHA-256
  *
  * The first half of the key authenticates, the second encrypts. Readers in classic programs do not
  * look at the time, and no clock is known here: ours is 0, theirs is ignored.

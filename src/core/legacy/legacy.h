@@ -108,6 +108,7 @@ void legacy_moved(struct legacy *l);
 /* All return 0 or -ENOMEM; what the peer does wrong shows in effects only. Unknown links are
  * ignored. */
 
+/* The time has come that legacy_deadline() named; USEC_INFINITY: never. */
 int legacy_advance(struct legacy *l, usec_t now_usec);
 usec_t legacy_deadline(const struct legacy *l);
 bool legacy_next_effect(struct legacy *l, struct legacy_effect *ret);

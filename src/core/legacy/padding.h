@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /*
- * Padding of whole blocks (PKCS#5, PKCS#7): n bytes of the value n, always at least one
+ * Padding of whole blocks (PKCS #7, RFC 5652 section 6.3; PKCS #5 for blocks of 8): n bytes of the
+ * value n, always at least one
  */
 #include "base/macro.h"
 

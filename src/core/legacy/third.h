@@ -53,11 +53,14 @@ int third_new(bool is_dialled, const char *id, uint16_t port, usec_t now_usec, s
 struct third *third_free(struct third *t);
 DEFINE_CLEANUP(struct third *, third_free)
 
+/* Bytes that came. 0 or -ENOMEM; what the peer does wrong ends the talk, see the events. */
 int third_receive(struct third *t, const void *data, size_t size, usec_t now_usec);
 /* A message, after THIRD_READY: valid, printable UTF-8, not empty. */
 int third_say(struct third *t, const char *text, size_t size);
+/* Can something be said? */
 bool third_is_ready(const struct third *t);
 void third_advance(struct third *t, usec_t now_usec);
+/* When third_advance() is due; USEC_INFINITY: never. */
 usec_t third_deadline(const struct third *t);
 /* True and *ret; false when there is nothing; or -ENOMEM. */
 int third_next_event(struct third *t, struct third_event *ret);

@@ -72,6 +72,7 @@ struct interface {
         size_t n_broadcast; /* 0: this address is ours, but nothing is announced from it */
 };
 
+/* 0 or -errno. What @options points to must outlive the node. */
 int node_new(const struct node_options *options, struct now now, struct node **ret);
 struct node *node_free(struct node *n);
 DEFINE_CLEANUP(struct node *, node_free)

@@ -64,6 +64,7 @@ struct peers {
         bool has_blocked; /* or had, in this run */
 };
 
+/* 0 or -ENOMEM; @discovery and @random must outlive it. */
 int peers_init(struct peers *p, struct discovery *discovery, size_t n_max, struct random *random);
 void peers_done(struct peers *p);
 
@@ -78,16 +79,19 @@ int peers_evict(struct peers *p, const struct peer_record *newcomer, bool even_p
         uint64_t *ret_number);
 /* Forgets @peer, if nothing would be lost with it. */
 bool peers_drop(struct peers *p, struct peer *peer);
-/* Gives @peer another name: a classic one none that another classic peer of its address has. */
+/* Gives @peer another name, 0 or -ENOMEM: a classic one none that another classic peer of its
+ * address has. */
 int peers_rename(struct peers *p, struct peer *peer, const char *name);
-/* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact. */
+/* Binds a name to a native peer, which nobody else has for a contact; "" makes it no contact.
+ * 0 or -ENOMEM. */
 int peers_bind(struct peers *p, struct peer *peer, const char *contact);
-/* A native peer is somewhere else now. */
+/* A native peer is somewhere else now. 0 or -ENOMEM. */
 int peers_move(struct peers *p, struct peer *peer, const struct endpoint *to);
 /* May one more be known at this address, or by this name? */
 bool peers_has_place(const struct peers *p, const struct endpoint *e);
 bool peers_has_name(const struct peers *p, const char *name);
 
+/* NULL: there is none. Valid until it is dropped or evicted; so with those below. */
 struct peer *peers_by_number(const struct peers *p, uint64_t number);
 /* The native one of this id; the contact of this name; the classic one at this address. */
 struct peer *peers_by_id(const struct peers *p, const char *id);
