@@ -110,21 +110,6 @@ static void give_up(struct manager *m, int error)
         manager_fail(m, error, "Failed to keep what happened");
 }
 
-/* Messages that have ended in this turn have the longest time before them. */
-static int arm_expire_timer(struct manager *m)
-{
-        int enabled, r;
-
-        if (!m->expire_timer)
-                return 0;
-        r = sd_event_source_get_enabled(m->expire_timer, &enabled);
-        if (r < 0 || enabled != SD_EVENT_OFF)
-                return r < 0 ? r : 0;
-        r = sd_event_source_set_time(
-                m->expire_timer, usec_add(m->now.real_usec, m->memory.age_max_usec));
-        return r < 0 ? r : sd_event_source_set_enabled(m->expire_timer, SD_EVENT_ONESHOT);
-}
-
 /* CLOCK_BOOTTIME is what the node's time counts, from a day before. */
 static int arm_node_timer(struct manager *m)
 {
@@ -141,7 +126,7 @@ static int arm_timers(struct manager *m, bool stored)
 {
         int r = arm_node_timer(m);
 
-        return r < 0 || !stored ? r : arm_expire_timer(m);
+        return r < 0 || !stored ? r : retention_look(&m->retention);
 }
 
 /* What is new is shown to people and programs; what was known, the node is told. */

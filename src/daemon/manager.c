@@ -99,24 +99,6 @@ static bool log_slice(void *userdata)
         return more;
 }
 
-static int on_expire(sd_event_source *s, uint64_t usec, void *userdata)
-{
-        struct manager *m = userdata;
-        usec_t next_usec;
-        int r;
-
-        r = store_expire(m->memory.store, manager_now(m).real_usec, &next_usec);
-        if (r < 0) {
-                manager_fail(m, r, "Failed to erase old messages");
-                return 0;
-        }
-        m->n_inputs++;
-        if (next_usec == USEC_INFINITY)
-                return 0;
-        (void)sd_event_source_set_time(s, next_usec);
-        return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-}
-
 static int on_journal(sd_event_source *s, int fd, uint32_t events, void *userdata)
 {
         struct manager *m = userdata;
@@ -243,9 +225,8 @@ static int add_sources(struct manager *m)
                 r = ledger_host_start(&m->ledger);
         if (r >= 0)
                 r = team_host_start(&m->teams);
-        if (r >= 0 && m->memory.age_max_usec != USEC_INFINITY)
-                r = sd_event_add_time(
-                        m->event, &m->expire_timer, CLOCK_REALTIME, 0, USEC_PER_SEC, on_expire, m);
+        if (r >= 0)
+                r = retention_start(&m->retention, m);
         if (r >= 0 && m->journal)
                 r = sd_event_add_io(m->event, NULL, journal_fd(m->journal), EPOLLIN, on_journal, m);
         return r < 0 ? r : 0;
@@ -580,7 +561,7 @@ struct manager *manager_free(struct manager *m)
         memory_done(&m->memory);
         sd_event_source_unref(m->node_timer);
         sd_event_source_unref(m->goodbye_timer);
-        sd_event_source_unref(m->expire_timer);
+        retention_done(&m->retention);
         sd_event_source_unref(m->load_source);
         chore_done(&m->log_chore);
         sd_event_unref(m->event);

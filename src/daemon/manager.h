@@ -22,6 +22,7 @@
 #include "daemon/listener.h"
 #include "daemon/memory.h"
 #include "daemon/network.h"
+#include "daemon/retention.h"
 #include "daemon/ring.h"
 #include "daemon/spool.h"
 #include "daemon/team.h"
@@ -58,6 +59,7 @@ struct manager {
         struct team_host teams;
         struct spool spool;
         struct files files;
+        struct retention retention;
         struct bus *bus; /* NULL with --bus=none */
 
         struct now now; /* of this turn, once it has an input */
@@ -71,7 +73,6 @@ struct manager {
         } loads;
 
         sd_event_source *node_timer;    /* node_deadline() */
-        sd_event_source *expire_timer;  /* messages grow too old */
         sd_event_source *goodbye_timer; /* we are about to end, when the last goodbye is written */
         sd_event_source *load_source;
         struct chore log_chore; /* the log file has to catch up */
