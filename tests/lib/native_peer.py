@@ -7,7 +7,8 @@
     for kind, body in peer.frames(): ...
 
 Needs Debian's python3-dissononce and python3-cryptography. Every step may be overridden or called
-on its own, so that a test can break any rule.
+on its own, so that a test can break any rule. tests/interop/second.py is another one, which keeps
+the rules, written from doc/protocol.md alone; it checks that document, so the two share no code.
 """
 import base64
 import hashlib
