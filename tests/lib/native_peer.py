@@ -7,8 +7,9 @@
     for kind, body in peer.frames(): ...
 
 Needs Debian's python3-dissononce and python3-cryptography. Every step may be overridden or called
-on its own, so that a test can break any rule. tests/interop/second.py is another one, which keeps
-the rules, written from doc/protocol.md alone; it checks that document, so the two share no code.
+on its own, so that a test can break any rule. tests/interop/document_peer.py is another one,
+which keeps the rules, written from doc/protocol.md alone; it checks that document, so they share no
+code.
 """
 import base64
 import hashlib

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from daemon import *  # noqa: E402,F403
 from daemon import INTERFACE, NO_RING, AsyncCall  # noqa: E402
 from harness import *  # noqa: E402,F403
-from second import Ended, Identity, Session, announce, listening  # noqa: E402
+from document_peer import Ended, Identity, Session, announce, listening  # noqa: E402
 
 DAEMON, PEER = "127.40.0.1", "127.40.0.2"
 N_MESSAGES = 104  # 13 keys in each direction

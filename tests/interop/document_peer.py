@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A second implementation of native sessions, written from doc/protocol.md alone
 
-It is the check of that document, and so it shares no code with the daemon or with the peer that
-breaks rules for the attack tests (tests/lib/native_peer.py); both are needed, and apart: what it does not do right, or what it had to guess, the document does not say well. The
-Noise handshake is spelt out here for the same reason.
+It checks that document, and so it shares no code with the daemon, nor with the peer that breaks
+rules for the attack tests (tests/lib/native_peer.py). What it has to guess the document does not
+say. The Noise handshake is spelt out here for the same reason.
 
     me = Identity("Bob")
     with Session.dial(me, ("127.0.0.2", 6001)) as session:
