@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""p2pchatd under load: what the innocent notice of it
+
+Counts, order and bounds decide; times are printed beside those of a quiet daemon.
+"""
+
+import contextlib
+import os
+import socket
+import statistics
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from daemon import *  # noqa: E402,F403
+from daemon import INTERFACE, AsyncCall  # noqa: E402
+from harness import *  # noqa: E402,F403
+from native_peer import NativePeer  # noqa: E402
+
+ECE, BOB = "127.50.12.1", "127.50.12.2"
+# Memory is measured in the plain build: a sanitizer keeps what was freed.
+PLAIN = {"sanitized": False}
+
+USERS, USERS_KIB_MAX = 10_000, 24 * 1024
+CONNECTIONS_PER_SECOND, CONNECTION_SECONDS = 1000, 10
+LINKS_OF_STRANGERS, LINK_KIB_MAX = 384, 40  # of 512 links; the rest is for contacts
+CALLERS, CALLS = 64, 50
+
+
+def two(config=""):
+    ece = Daemon(Bus(), ECE, name="Ece", config=config, **PLAIN)
+    bob = Daemon(Bus(), BOB, name="Bob", **PLAIN)
+    ece.wait_user("Bob")
+    bob.wait_user("Ece")
+    send(bob, "ece", "first")  # makes contacts of them
+    send(ece, "bob", "first")
+    return ece, bob
+
+
+def send(d, to, text):
+    """Until it is on the other side's disk; how long that took."""
+    started = time.monotonic()
+    assert_equal(d.call("SendMessage", "ss", to, text)[1], "delivered", text)
+    return time.monotonic() - started
+
+
+def times(d, to, n, what):
+    taken = [send(d, to, f"{what} {i}") for i in range(n)]
+    return f"median {statistics.median(taken) * 1e3:.1f} ms, longest {max(taken) * 1e3:.1f} ms"
+
+
+def all_texts(d):
+    """The whole history, oldest first, a page at a time."""
+    texts, sequence = [], 0
+    while page := d.history_since(sequence):
+        texts += [m["text"] for m in page]
+        sequence = page[-1]["sequence"]
+    return texts
+
+
+def cpu_seconds(d):
+    with open(f"/proc/{d.pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
+def announce(first, count):
+    """Users number @first and following announce themselves, each at an address of its own."""
+    address = socket.inet_ntoa(((127 << 24) + (110 << 16) + 1 + first).to_bytes(4, "big"))
+    program = os.path.join(environment("P2PCHAT_BUILD"), "tests/bench/bench-announce")
+    run([program, "send", address, str(count), "1", f"{ECE}:6000"])
+
+
+@test
+def ten_thousand_users():
+    ece, bob = two(f"[Limits]\nUsers={USERS}\n")
+    alone = times(bob, "ece", 30, "alone")
+    known = len(ece.users())
+    while known < USERS:
+        # No more at a time than a socket holds.
+        count = min(100, USERS - known)
+        announce(known, count)
+        known += count
+        wait_for(lambda: ece.get("UsersOnline") >= known, 60, f"{known} users", 0.01)
+    assert_between(ece.resident_kib(), 0, USERS_KIB_MAX, "KiB with all of them")
+    among = times(bob, "ece", 30, "among many")
+    print(f"# {USERS} users: {ece.resident_kib() / 1024:.1f} MiB; a message took {among}; "
+          f"before them {alone}", flush=True)
+    before = cpu_seconds(ece)
+    names = {user["name"] for user in ece.users()}
+    print(f"# ListUsers: {(cpu_seconds(ece) - before) * 1e3:.0f} ms of the daemon", flush=True)
+    assert_true("Bob" in names and len(names) == USERS, f"{len(names)} names are listed")
+    assert_equal(len(ece.cli("users").stdout.splitlines()), USERS, "lines of `users`")
+    # One more has its place, for somebody who only announced himself.
+    announce(USERS, 1)
+    send(bob, "ece", "afterwards")
+    assert_between(len(ece.users()), 1, USERS, "users")
+    ece.restart()
+    wait_for(lambda: bob.call("SendMessage", "ss", "ece", "started again")[1] == "delivered", 60,
+             "it to serve again", 1)
+
+
+def connect_silently(stop, done):
+    """So many connections a second, which say nothing and are hung up on the next round."""
+    links, n, started = [], 0, time.monotonic()
+    while not stop.is_set() and (passed := time.monotonic() - started) < CONNECTION_SECONDS:
+        while n < passed * CONNECTIONS_PER_SECOND:
+            s = socket.socket()
+            s.setblocking(False)
+            s.bind((f"127.50.{13 + n // 250 % 200}.{n % 250 + 1}", 0))
+            s.connect_ex((ECE, 6001))
+            links.append(s)
+            n += 1
+        for s in links[:-500]:
+            s.close()
+        links = links[-500:]
+        time.sleep(0.002)
+    for s in links:
+        s.close()
+    done.append(n)
+
+
+@test
+def a_thousand_connections_a_second_that_say_nothing():
+    ece, bob = two()
+    before, descriptors = ece.resident_kib(), len(os.listdir(f"/proc/{ece.pid}/fd"))
+    alone = times(bob, "ece", 100, "alone")
+    stop, done = threading.Event(), []
+    thread = threading.Thread(target=connect_silently, args=(stop, done))
+    thread.start()
+    defer(lambda: (stop.set(), thread.join()))
+    taken, most = [], 0
+    while thread.is_alive():
+        taken.append(send(bob, "ece", f"among them {len(taken)}"))
+        most = max(most, len(os.listdir(f"/proc/{ece.pid}/fd")))
+    thread.join()
+    assert_between(most, 0, 600, "descriptors meanwhile")
+    print(f"# {done[0]} connections: a message took median {statistics.median(taken) * 1e3:.1f} ms, "
+          f"longest {max(taken) * 1e3:.1f} ms, {len(taken)} of them; before {alone}", flush=True)
+    wait_for(lambda: len(os.listdir(f"/proc/{ece.pid}/fd")) <= descriptors + 2, 60,
+             "their descriptors to be closed")
+    assert_between(ece.resident_kib() - before, -10_000, 4 * 1024, "growth in KiB")
+    assert_equal([text for text in all_texts(ece) if text.startswith("among")],
+                 [f"among them {i}" for i in range(len(taken))], "all, once, in order")
+
+
+@test(seconds=300)
+def all_links_of_strangers_taken():
+    ece, bob = two()
+    peers = []
+    defer(lambda: [p.sock.close() for p in peers])
+    before = ece.resident_kib()
+
+    def one_more(i):
+        s = socket.socket()
+        s.bind((f"127.51.{1 + i // 250}.{1 + i % 250}", 0))
+        s.settimeout(60)
+        s.connect((ECE, 6001))
+        peers.append(NativePeer(s, True, name=f"stranger-{i}", run=i + 1))
+        peers[-1].shake_hands()
+        peers[-1].send_hello(7, 1)
+        return peers[-1].read_frame()[0]
+
+    n = 0
+    with contextlib.suppress(EOFError, OSError):
+        while n < 2 * LINKS_OF_STRANGERS and one_more(n) != 5:  # goodbye
+            n += 1
+            time.sleep(1 / 45)  # 50 handshakes a second are let in
+    links = ece.call("GetStatus")[0]["links"]
+    each = (ece.resident_kib() - before) / max(n, 1)
+    print(f"# {n} sessions of strangers: {each:.1f} KiB each", flush=True)
+    assert_between(n, LINKS_OF_STRANGERS - 8, LINKS_OF_STRANGERS, "sessions of strangers")
+    assert_between(links, n, n + 4, "links")
+    assert_between(each, 0, LINK_KIB_MAX, "KiB each")
+    # A contact has its place, also when it comes anew.
+    bob.restart()
+    wait_for(lambda: bob.call("SendMessage", "ss", "ece", "still served")[1] == "delivered", 60,
+             "the contact to be served", 1)
+    ece.wait_message("still served")
+
+
+@test(seconds=300)
+def sixty_four_callers():
+    ece, bob = two()
+    connections = [ece.bus.connect() for _ in range(CALLERS)]
+    calls = [AsyncCall(c, INTERFACE, "SendMessage", "ss", "bob", f"{caller} {i}")
+             for i in range(CALLS) for caller, c in enumerate(connections)]
+    wait_for(lambda: all([call.is_done for call in calls]), 200, "all calls to be answered", 0.05)
+    assert_equal([call.error for call in calls if call.error], [], "errors")
+    send(ece, "bob", "last")  # behind all of them
+    by_caller = {}
+    for text in all_texts(bob):
+        if " " in text:
+            caller, number = text.split()
+            by_caller.setdefault(caller, []).append(number)
+    assert_equal(len(by_caller), CALLERS, "callers")
+    for caller, numbers in by_caller.items():
+        assert_equal(numbers, [str(i) for i in range(CALLS)], f"messages of caller {caller}")
+
+
+main()
