@@ -5,16 +5,44 @@
     write(ece, "Bob", ["1", "2"])       # whatever state they are in then
     wait_texts(bob, "Ece", ["1", "2"])  # exactly these, in this order
     a_pause_of(25, "127.0.0.2", "127.0.0.3", "127.0.0.4")
+    faults = Faults()                   # of the clock and the disk of one daemon
+    ece = Daemon(…, sanitized=False, environment=faults.environment)
+    faults.set(ahead_sec=86400)
 """
 
+import mmap
 import os
 import signal
+import struct
 import time
 
 from daemon import Bus, Daemon
-from harness import assert_equal, wait_for
+from harness import assert_equal, environment, tempdir, wait_for
 
 ARRIVAL_SECONDS = 120
+
+
+class Faults:
+    """What tests/lib/preload-faults.c, put before a daemon, reads while that runs."""
+
+    FIELDS = ("ahead_sec", "fail", "n_failed", "n_after")
+
+    def __init__(self):
+        path = os.path.join(tempdir("p2pchat-faults-"), "faults")
+        with open(path, "w+b") as file:
+            file.truncate(8 * len(self.FIELDS) + 32)
+            self.memory = mmap.mmap(file.fileno(), 0)
+        self.environment = {"P2PCHAT_FAULTS": path, "LD_PRELOAD": os.path.join(
+            environment("P2PCHAT_BUILD"), "tests/integration/preload-faults.so")}
+
+    def set(self, file=None, **values):
+        if file is not None:
+            self.memory[8 * len(self.FIELDS):] = file.encode().ljust(32, b"\0")
+        for name, value in values.items():
+            struct.pack_into("<q", self.memory, 8 * self.FIELDS.index(name), value)
+
+    def get(self, name):
+        return struct.unpack_from("<q", self.memory, 8 * self.FIELDS.index(name))[0]
 
 
 def meet(*daemons):
