@@ -62,6 +62,28 @@ def id_of(public):
     return base64.b32encode(hashlib.sha256(public).digest()[:16]).decode().rstrip("=").lower()
 
 
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+
+
+def check_key(public):
+    """Refuses Ed25519 keys that no honest one has."""
+    y = int.from_bytes(public, "little") & (1 << 255) - 1
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if y >= P or x * x % P != square:
+        raise Broken("the key is no point of the curve")
+    if min(x, P - x, y) < 2**192:
+        raise Broken("a coordinate of the key is too small")
+    for _ in range(3):
+        t = D * x * x * y * y
+        x, y = (2 * x * y * pow(1 + t, -1, P) % P, (y * y + x * x) * pow(1 - t, -1, P) % P)
+    if (x, y) == (0, 1):
+        raise Broken("the key is of low order")
+
+
 class Identity:
     """Who we are, and what a process has to remember of its conversation with one other."""
 
@@ -71,6 +93,8 @@ class Identity:
         self.public = raw(self.key.public_key())
         self.id = id_of(self.public)
         self.static = X25519PrivateKey.generate()
+        self.features = 0
+        self.later = b""  # what a later version says behind the proof's last field
         self.run = os.urandom(8)
         self.stream = os.urandom(8)
         self.next_number = 1
@@ -186,7 +210,8 @@ class Handshake:
         """The payload of our message."""
         name = self.me.name.encode()
         payload = (self.me.public + struct.pack(">H", len(name)) + name
-                   + struct.pack(">HQ", self.me.port, 0) + self.me.run)
+                   + struct.pack(">HQ", self.me.port, self.me.features) + self.me.run
+                   + self.me.later)
         role = b"initiator" if self.initiator else b"responder"
         return payload + self.me.key.sign(
             self.signed(role, raw(self.me.static.public_key()), payload))
@@ -195,6 +220,7 @@ class Handshake:
         """The payload of theirs; @before: the hash just before it was sealed."""
         body, signature = payload[:-64], payload[-64:]
         role = b"responder" if self.initiator else b"initiator"
+        check_key(body[:32])
         Ed25519PublicKey.from_public_bytes(body[:32]).verify(
             signature, b"p2pchat/1 " + role + b"\0" + before + static + body)
         length, = struct.unpack_from(">H", body, 32)
@@ -340,8 +366,6 @@ class Session:
             self.take_message(number, ulid, body[32:].decode())
         else:
             self.skipped.append(frame)
-            if type >= FIRST_MESSAGE_TYPE:
-                raise Broken(f"message of type {type}")
 
     def take_hello(self, stream, oldest):
         self.stream = stream
