@@ -5,7 +5,6 @@
 Counts, order and bounds decide; times are printed beside those of a quiet daemon.
 """
 
-import contextlib
 import os
 import socket
 import statistics
@@ -17,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from daemon import *  # noqa: E402,F403
 from daemon import INTERFACE, AsyncCall  # noqa: E402
 from harness import *  # noqa: E402,F403
-from native_peer import NativePeer  # noqa: E402
+from native_peer import GOODBYE, NativePeer  # noqa: E402
 
 ECE, BOB = "127.50.12.1", "127.50.12.2"
 # Memory is measured in the plain build: a sanitizer keeps what was freed.
@@ -25,7 +24,8 @@ PLAIN = {"sanitized": False}
 
 USERS, USERS_KIB_MAX = 10_000, 24 * 1024
 CONNECTIONS_PER_SECOND, CONNECTION_SECONDS = 1000, 10
-LINKS_OF_STRANGERS, LINK_KIB_MAX = 384, 40  # of 512 links; the rest is for contacts
+LINKS, LINKS_OF_STRANGERS, LINK_KIB_MAX = 512, 384, 40  # a fourth is left for contacts
+ADDRESSES = 32  # 16 links each
 CALLERS, CALLS = 64, 50
 
 
@@ -146,38 +146,64 @@ def a_thousand_connections_a_second_that_say_nothing():
 
 
 @test(seconds=300)
-def all_links_of_strangers_taken():
+def all_links_taken():
     ece, bob = two()
     peers = []
     defer(lambda: [p.sock.close() for p in peers])
     before = ece.resident_kib()
 
-    def one_more(i):
+    def is_let_in(place):
+        """Another stranger at that address, who proves a key of his own."""
         s = socket.socket()
-        s.bind((f"127.51.{1 + i // 250}.{1 + i % 250}", 0))
+        s.bind((f"127.51.0.{1 + place}", 0))
         s.settimeout(60)
-        s.connect((ECE, 6001))
-        peers.append(NativePeer(s, True, name=f"stranger-{i}", run=i + 1))
-        peers[-1].shake_hands()
-        peers[-1].send_hello(7, 1)
-        return peers[-1].read_frame()[0]
+        time.sleep(1 / 45)  # 50 handshakes a second are let in
+        peer = NativePeer(s, True, name=f"stranger-{len(peers)}", run=len(peers) + 1)
+        try:
+            s.connect((ECE, 6001))
+            peer.shake_hands()
+            peer.send_hello(7, 1)
+            if peer.read_frame()[0] == GOODBYE:
+                raise EOFError
+        except (EOFError, OSError):
+            s.close()
+            return False
+        peers.append(peer)
+        return True
 
-    n = 0
-    with contextlib.suppress(EOFError, OSError):
-        while n < 2 * LINKS_OF_STRANGERS and one_more(n) != 5:  # goodbye
-            n += 1
-            time.sleep(1 / 45)  # 50 handshakes a second are let in
-    links = ece.call("GetStatus")[0]["links"]
-    each = (ece.resident_kib() - before) / max(n, 1)
-    print(f"# {n} sessions of strangers: {each:.1f} KiB each", flush=True)
-    assert_between(n, LINKS_OF_STRANGERS - 8, LINKS_OF_STRANGERS, "sessions of strangers")
-    assert_between(links, n, n + 4, "links")
+    def fill_up(most):
+        while len(peers) < most and is_let_in(len(peers) % ADDRESSES):
+            pass
+
+    def links():
+        return ece.call("GetStatus")[0]["links"]
+
+    fill_up(LINKS)
+    each = (ece.resident_kib() - before) / len(peers)
+    print(f"# {len(peers)} sessions of strangers: {each:.1f} KiB each", flush=True)
+    assert_between(len(peers), LINKS_OF_STRANGERS - 8, LINKS_OF_STRANGERS, "sessions of strangers")
+    assert_between(links(), len(peers), len(peers) + 4, "links")
     assert_between(each, 0, LINK_KIB_MAX, "KiB each")
     # A contact has its place, also when it comes anew.
     bob.restart()
     wait_for(lambda: bob.call("SendMessage", "ss", "ece", "still served")[1] == "delivered", 60,
              "the contact to be served", 1)
     ece.wait_message("still served")
+
+    # Contacts are no strangers, so that others get what these had.
+    for peer in peers[:LINKS - LINKS_OF_STRANGERS]:
+        ece.call("Trust", "s", peer.id)
+    fill_up(LINKS)
+    assert_between(links(), LINKS - 2, LINKS, "links when one more was turned away")
+    assert_between(len(peers), LINKS - 4, LINKS - 1, "sessions beside that with Bob")
+    send(bob, "ece", "served when all are taken")
+    # There is room again, but not for one more of an address that has its share.
+    for peer in peers[-8:]:
+        peer.sock.close()
+    del peers[-8:]
+    wait_for(lambda: links() <= LINKS - 8, 60, "some links to end")
+    assert_false(is_let_in(0), "one more of a full address is let in")
+    assert_true(is_let_in(ADDRESSES), "one of another address is let in")
 
 
 @test(seconds=300)
