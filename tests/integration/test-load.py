@@ -5,16 +5,19 @@
 Counts, order and bounds decide; times are printed beside those of a quiet daemon.
 """
 
+import json
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from daemon import *  # noqa: E402,F403
-from daemon import INTERFACE, AsyncCall  # noqa: E402
+from daemon import INTERFACE, NAME, PATH, AsyncCall, history_rows  # noqa: E402
+from gi.repository import Gio, GLib  # noqa: E402
 from harness import *  # noqa: E402,F403
 from native_peer import GOODBYE, NativePeer  # noqa: E402
 
@@ -27,6 +30,8 @@ CONNECTIONS_PER_SECOND, CONNECTION_SECONDS = 1000, 10
 LINKS, LINKS_OF_STRANGERS, LINK_KIB_MAX = 512, 384, 40  # a fourth is left for contacts
 ADDRESSES = 32  # 16 links each
 CALLERS, CALLS = 64, 50
+# Fewer at a time than the daemon keeps signals for a broker that is behind.
+MESSAGES, MESSAGES_AT_ONCE, SLEEPER_KIB_MAX = 20_000, 100, 8 * 1024
 
 
 def two(config=""):
@@ -223,6 +228,121 @@ def sixty_four_callers():
     assert_equal(len(by_caller), CALLERS, "callers")
     for caller, numbers in by_caller.items():
         assert_equal(numbers, [str(i) for i in range(CALLS)], f"messages of caller {caller}")
+
+
+def assert_same(actual, expected, what):
+    """Of long lists only the first difference is worth showing."""
+    for i, (a, e) in enumerate(zip(actual, expected)):
+        assert_equal(a[:20], e[:20], f"{what}, number {i}")
+    assert_equal(len(actual), len(expected), f"{what}, how many")
+    assert_true(actual == expected, f"{what}, the same to the end")
+
+
+def take_texts(signals, texts):
+    """Moves what came up to now; how many there are then."""
+    texts += [args[4] for args in signals.all("MessageReceived")]
+    signals.items.clear()
+    return len(texts)
+
+
+class Sleeper:
+    """A client that subscribed to MessageReceived and reads nothing until it is woken."""
+
+    def __init__(self, bus):
+        self.serial = 0
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        defer(self.socket.close)
+        self.socket.settimeout(60)
+        self.socket.connect(bus.socket)
+        self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode()
+                            + b"\r\n")
+        self.socket.recv(1000)
+        self.socket.sendall(b"BEGIN\r\n")
+        broker = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+        self.file = self.socket.makefile("rb")
+        self.call(*broker, "Hello")
+        self.call(*broker, "AddMatch", "s", f"type='signal',sender='{NAME}',"
+                  "member='MessageReceived'")
+        self.signals = []
+
+    def call(self, destination, path, interface, member, signature="", *args):
+        """Reads up to the answer; signals before it are kept."""
+        self.serial += 1
+        message = Gio.DBusMessage.new_method_call(destination, path, interface, member)
+        message.set_serial(self.serial)
+        if signature:
+            message.set_body(GLib.Variant(f"({signature})", args))
+        self.socket.sendall(message.to_blob(Gio.DBusCapabilityFlags.NONE))
+        while (answer := self.read()).get_reply_serial() != self.serial:
+            if answer.get_member() == "MessageReceived":
+                self.signals.append(answer.get_body().unpack())
+        assert_equal(answer.get_message_type(), Gio.DBusMessageType.METHOD_RETURN, member)
+        return answer.get_body().unpack() if answer.get_body() else ()
+
+    def read(self):
+        head = self.file.read(16)
+        rest = self.file.read(Gio.DBusMessage.bytes_needed(head) - 16)
+        return Gio.DBusMessage.new_from_blob(head + rest, Gio.DBusCapabilityFlags.NONE)
+
+    def texts_since(self, sequence):
+        texts = []
+        while page := history_rows(self.call(NAME, PATH, INTERFACE, "GetHistorySince", "stu", "",
+                                             sequence, 1000)[0]):
+            texts += [row["text"] for row in page]
+            sequence = page[-1]["sequence"]
+        return texts
+
+
+def start_listener(d):
+    """`p2pchat listen`, and the file with what it prints."""
+    path = os.path.join(d.directory, "listened")
+    with open(path, "wb") as file:
+        process = subprocess.Popen(
+            [os.path.join(environment("P2PCHAT_BUILD"), "src/cli/p2pchat"), "--json",
+             f"--bus={d.bus.address}", "listen", "--since", str(d.get("LastSequence"))],
+            stdin=subprocess.DEVNULL, stdout=file, preexec_fn=child_dies_with_us)
+    defer(process.wait)
+    defer(process.kill)
+    return path
+
+
+def say_all(texts):
+    """One after the other on one connection, as a classic peer does."""
+    with socket.create_connection((ECE, 6001), timeout=60,
+                                  source_address=("127.52.0.1", 0)) as link:
+        for text in texts:
+            link.sendall(json.dumps({"unencrypted_message": text, "username": "Can"}).encode())
+        link.shutdown(socket.SHUT_WR)
+        while link.recv(4096):
+            pass
+
+
+@test(seconds=300)
+def a_subscriber_that_sleeps():
+    ece = Daemon(Bus(), ECE, name="Ece", **PLAIN)
+    sleeper, signals, listened = Sleeper(ece.bus), ece.signals(), start_listener(ece)
+    before, started, most, heard = ece.resident_kib(), time.monotonic(), 0, []
+    texts = [f"{i} ".ljust(200, "x") for i in range(MESSAGES)]
+    for n in range(0, MESSAGES, MESSAGES_AT_ONCE):
+        say_all(texts[n:n + MESSAGES_AT_ONCE])
+        wait_for(lambda: take_texts(signals, heard) >= n + MESSAGES_AT_ONCE, 60,
+                 f"{n + MESSAGES_AT_ONCE} signals", 0.002)
+        most = max(most, ece.resident_kib())
+    taken = time.monotonic() - started
+    assert_between(most - before, -10_000, SLEEPER_KIB_MAX, "growth in KiB")
+    assert_same(heard, texts, "signals")
+
+    def listener_has_all():
+        with open(listened, encoding="utf-8") as file:
+            return file.read().count("\n") >= MESSAGES
+
+    wait_for(listener_has_all, 60, "the listener to have all")
+    with open(listened, encoding="utf-8") as file:
+        assert_same([json.loads(line)["text"] for line in file], texts, "what `listen` printed")
+    assert_same(sleeper.texts_since(0), texts, "what the sleeper missed")
+    print(f"# {MESSAGES} messages beside a sleeper, for whom {len(sleeper.signals)} signals waited: "
+          f"{MESSAGES / taken:,.0f} a second, at most {(most - before) / 1024:.1f} MiB more",
+          flush=True)
 
 
 main()
