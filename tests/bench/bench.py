@@ -245,12 +245,6 @@ def daemon_to_daemon():
 # Memory
 
 
-def announce(count, done, to):
-    """Users number @done and following announce themselves."""
-    first = socket.inet_ntoa(((127 << 24) + (100 << 16) + 1 + done).to_bytes(4, "big"))
-    assert_equal(figures("bench-announce", "send", first, count, 1, f"{to}:6000")["sent"], count)
-
-
 @test(seconds=600)
 def memory_of_users():
     ece = daemon(Bus(), ECE, "Ece", "[Limits]\nUsers=20000\n")
@@ -259,26 +253,21 @@ def memory_of_users():
         while done < users:
             # No more at a time than a socket holds.
             count = min(100, users - done)
-            announce(count, done, ECE)
+            announce_users(done, count, ECE)
             done += count
             wait_for(lambda: ece.get("UsersOnline") >= done, 30, f"{done} users", 0.01)
         against(f"resident memory, {users} user{'s' * (users > 1)}", ece.resident_kib(), goal * 1024,
                 mib)
-    cpu = cpu_seconds(ece)
+    cpu = ece.cpu_seconds()
     rounds = 5
     for _ in range(rounds):
         for first in range(0, users, 100):
-            announce(100, first, ECE)
+            announce_users(first, 100, ECE)
     received = rounds * users
     ece.get("UsersOnline")
-    spent = cpu_seconds(ece) - cpu
+    spent = ece.cpu_seconds() - cpu
     against(f"announcements, the daemon with {users} users, per core", received / spent, 100000,
             per_second, False)
-
-
-def cpu_seconds(d):
-    with open(f"/proc/{d.pid}/schedstat", encoding="ascii") as file:
-        return int(file.read().split()[0]) / 1e9
 
 
 @test(seconds=600)
@@ -325,13 +314,13 @@ def start_seconds(d, times=5):
 
 def pages(d, what, *call):
     """What a page costs the daemon, and how long its caller waits for it."""
-    spans, used = [], cpu_seconds(d)
+    spans, used = [], d.cpu_seconds()
     for _ in range(400):
         start = time.monotonic()
         rows, = d.call(*call)
         spans.append(time.monotonic() - start)
         assert_equal(len(rows), 50, "rows of a page")
-    against(f"{what}: daemon time", (cpu_seconds(d) - used) / len(spans), 0.005, duration)
+    against(f"{what}: daemon time", (d.cpu_seconds() - used) / len(spans), 0.005, duration)
     add(f"{what}: with the bus", duration(statistics.median(spans)))
 
 
@@ -403,11 +392,11 @@ def quiet():
     ece.wait_user("Bob")
     # What begins ends within half a minute, and the two are a ring.
     at_rest(ece)
-    before, cpu = wake_ups(ece), cpu_seconds(ece)
+    before, cpu = wake_ups(ece), ece.cpu_seconds()
     time.sleep(seconds)
     against("idle wake-ups, one peer, a second", (wake_ups(ece) - before) / seconds, 0.5,
             lambda v: f"{v:.2f}")
-    add("idle, of one processor", f"{(cpu_seconds(ece) - cpu) / seconds * 100:.3f} %")
+    add("idle, of one processor", f"{(ece.cpu_seconds() - cpu) / seconds * 100:.3f} %")
 
 
 @test(seconds=1200)
@@ -426,11 +415,11 @@ def quiet_rings():
     for daemons in rings.values():
         at_rest(daemons[0])
     before = {count: sum(map(wake_ups, daemons)) for count, daemons in rings.items()}
-    cpu = {count: sum(map(cpu_seconds, daemons)) for count, daemons in rings.items()}
+    cpu = {count: sum(d.cpu_seconds() for d in daemons) for count, daemons in rings.items()}
     time.sleep(seconds)
     for count, daemons in rings.items():
         woken = sum(map(wake_ups, daemons)) - before[count]
-        spent = sum(map(cpu_seconds, daemons)) - cpu[count]
+        spent = sum(d.cpu_seconds() for d in daemons) - cpu[count]
         against(f"ring: quiet, {count} daemons that announce nothing, wake-ups of one, a second",
                 woken / count / seconds, 0.5, lambda v: f"{v:.2f}")
         add(f"ring: quiet, {count} daemons, of one processor by one",

@@ -3,12 +3,14 @@
 """Faults of the machine under running daemons: they stand still, as in a suspend, their networks
 change, somebody sets the clock, the disk fails"""
 
+import contextlib
 import json
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from capture import Capture  # noqa: E402
 from daemon import *  # noqa: E402,F403
 from faults import (ARRIVAL_SECONDS, Faults, a_pause_of, meet, wait_delivered,  # noqa: E402
                     wait_texts, write)
@@ -44,7 +46,7 @@ class Pair:
             self.cable.addresses()
         self.ece = Daemon(Bus(), None, name="Ece", inside=self.a.inside())
         self.bob = Daemon(Bus(), None, name="Bob", inside=self.b.inside())
-        self.written = {self.ece: [], self.bob: []}
+        self.written, self.heard = {self.ece: [], self.bob: []}, {}
         meet(self.ece, self.bob)
         self.talk("at first")
 
@@ -75,6 +77,19 @@ class Pair:
     def talk(self, text):
         self.write(text)
         self.check()
+
+    def hear(self):
+        """From now on what the two announce is heard at the other end."""
+        captures = contextlib.ExitStack()
+        defer(captures.close)
+        for daemon, far in ((self.ece, self.b), (self.bob, self.a)):
+            self.heard[daemon] = captures.enter_context(
+                Capture(f"/proc/{far.process.pid}/ns/net", self.name[far]))
+
+    def check_announced(self, space, address):
+        daemon = self.ece if space is self.a else self.bob
+        wait_for(lambda: address in self.heard[daemon].announced(daemon.get("Username")),
+                 ARRIVAL_SECONDS, f"an announcement of {address}")
 
     def check_addresses(self):
         """Where the other one is shown to be."""
@@ -123,6 +138,7 @@ def an_interface_flaps():
 @test
 def an_address_changes():
     pair = Pair()
+    pair.hear()
     for i, (space, old, new) in enumerate((
             (pair.a, "10.63.0.1", "10.63.0.11"), (pair.b, "10.63.0.2", "10.63.0.12"),
             # Each gets what the other had before: an address says nothing about who is there.
@@ -132,6 +148,7 @@ def an_address_changes():
         pair.give(space, new)
         pair.talk(f"with {new}")
         pair.check_addresses()
+        pair.check_announced(space, new)
 
 
 # The clock, and the disk
@@ -173,6 +190,25 @@ def the_clock_is_set_by_days():
     """And back: what is kept for thirty days is kept."""
     day = 24 * 60 * 60
     set_the_clock("[History]\nMaxAge=30d\n", (0, day, -day, 400 * day, 0))
+
+
+@test
+def a_wrong_clock_erases_nothing_within_an_hour():
+    """400 days ahead it makes everything old; it is believed when it has stayed so for an hour."""
+    hour, ahead = 60 * 60, 400 * 24 * 60 * 60
+    faults, ece, bob = faulty("[History]\nMaxAge=30d\n")
+    texts = ["old", "old, too"]
+    write(bob, "Ece", texts)
+    wait_texts(ece, "Bob", texts)
+    # However long nobody looked before: it is noticed, and counts from here.
+    for hours in (2, 2.5):
+        passed = int(hours * hour)
+        faults.set(boot_ahead_sec=passed, ahead_sec=ahead + passed)
+        texts.append(f"after {hours} hours")
+        write(bob, "Ece", texts[-1:])
+        wait_texts(ece, "Bob", texts)
+    faults.set(boot_ahead_sec=4 * hour, ahead_sec=ahead + 4 * hour)
+    wait_for(lambda: [m["text"] for m in ece.history()] == texts[:1:-1], 60, "the old ones to go")
 
 
 @test

@@ -17,8 +17,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from daemon import *  # noqa: E402,F403
 from daemon import INTERFACE, NAME, PATH  # noqa: E402
-from gi.repository import Gio, GLib  # noqa: E402
 from harness import *  # noqa: E402,F403
+from raw_client import RawClient  # noqa: E402
 
 ECE, BOB, CAN = "127.50.2.1", "127.50.2.2", "127.50.2.3"
 
@@ -343,36 +343,6 @@ def full_disk():
 
 # The bus
 
-class AsyncPages:
-    """A client that asks for page after page and never reads an answer."""
-
-    def __init__(self, bus):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(bus.socket)
-        self.socket.settimeout(10)
-        self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode()
-                            + b"\r\n")
-        self.socket.recv(1000)
-        self.socket.sendall(b"BEGIN\r\n")
-        self.serial = 0
-        self.method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                    "Hello")
-        self.socket.recv(10000)
-        defer(self.socket.close)
-
-    def method(self, destination, path, interface, member, signature="", *args):
-        self.serial += 1
-        message = Gio.DBusMessage.new_method_call(destination, path, interface, member)
-        message.set_serial(self.serial)
-        if signature:
-            message.set_body(GLib.Variant(f"({signature})", args))
-        self.socket.sendall(message.to_blob(Gio.DBusCapabilityFlags.NONE))
-
-    def match(self, rule):
-        self.method("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                    "AddMatch", "s", rule)
-
-
 def pour(to, n, size):
     """Plain messages over TCP, 200 on each connection, as fast as they go."""
     def some(k, first):
@@ -425,14 +395,14 @@ def long_words():
 @test
 def client_that_never_reads():
     ece, bob = two(**PLAIN)
-    client = AsyncPages(ece.bus)
+    client = RawClient(ece.bus, 10)
     client.match(f"type='signal',sender='{NAME}'")
     before = ece.resident_kib()
     pour(ECE, 4000, 900)
     wait_for(lambda: ece.get("LastSequence") >= 4000, 120, "all to be stored", 0.5)
     try:
         for i in range(500):
-            client.method(NAME, PATH, INTERFACE, "GetHistory", "su", "", 1000)
+            client.send(NAME, PATH, INTERFACE, "GetHistory", "su", "", 1000)
     except OSError:
         pass  # the broker has had enough of it
     ece.call("GetStatus")

@@ -3,9 +3,13 @@
 
     with Capture(namespace, "port-ece") as capture: ...talk...
     capture.payloads()       # of TCP, and of UDP but to the ports of announcements
+    capture.announced("Ece")   # as which addresses she has announced herself
+
+Instead of the name of a namespace the path of one will do: /proc/PID/ns/net.
 """
 
 import ctypes
+import json
 import os
 import socket
 import struct
@@ -20,7 +24,7 @@ def socket_in(namespace, family, kind, protocol=0):
     """A socket of this program in a named network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", encoding="ascii") as ours, \
-            open(f"/run/netns/{namespace}", encoding="ascii") as theirs:
+            open(os.path.join("/run/netns", namespace), encoding="ascii") as theirs:
         if libc.setns(theirs.fileno(), CLONE_NEWNET) < 0:
             raise OSError(ctypes.get_errno(), "setns")
         try:
@@ -59,20 +63,26 @@ class Capture:
         self._ends = True
         self._thread.join()
 
-    def payloads(self):
-        """(protocol, destination port, bytes) of each packet that is no announcement."""
-        found = []
-        for frame in self.frames:
+    def _packets(self):
+        """(protocol, destination port, bytes) of each."""
+        for frame in list(self.frames):
             protocol, data = _ip(frame)
             if protocol not in (socket.IPPROTO_TCP, socket.IPPROTO_UDP) or len(data) < 8:
                 continue
             port = struct.unpack(">H", data[2:4])[0]
             if protocol == socket.IPPROTO_UDP:
-                if port not in PORTS_OF_ANNOUNCEMENTS:
-                    found.append(("udp", port, data[8:]))
+                yield "udp", port, data[8:]
             else:
-                found.append(("tcp", port, data[(data[12] >> 4) * 4:]))
-        return found
+                yield "tcp", port, data[(data[12] >> 4) * 4:]
+
+    def payloads(self):
+        """The same of each packet that is no announcement."""
+        return [p for p in self._packets() if p[0] != "udp" or p[1] not in PORTS_OF_ANNOUNCEMENTS]
+
+    def announced(self, name):
+        words = [json.loads(data) for kind, port, data in self._packets()
+                 if kind == "udp" and port == PORTS_OF_ANNOUNCEMENTS[0]]
+        return {w["ip"] for w in words if w["username"] == name}
 
     def stream(self):
         """All that went in TCP, in the order of the frames."""

@@ -24,8 +24,8 @@ import gi
 gi.require_version("Gio", "2.0")
 from gi.repository import Gio, GLib  # noqa: E402
 
-from harness import (Failure, child_dies_with_us, defer, environment, on_failure, run,  # noqa: E402
-                     tempdir, wait_for)
+from harness import (Failure, assert_equal, child_dies_with_us, defer,  # noqa: E402
+                     environment, on_failure, run, tempdir, wait_for)
 
 NAME = "org.example.P2PChat"
 PATH = "/org/example/P2PChat"
@@ -416,6 +416,11 @@ class Daemon:
                     return int(line.split()[1])
         raise Failure("no VmRSS")
 
+    def cpu_seconds(self):
+        """Of the processor, that it has used since it was started."""
+        with open(f"/proc/{self.pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[0]) / 1e9
+
     # The bus
 
     def call(self, member, signature="", *args, timeout=60):
@@ -557,3 +562,12 @@ def history_rows(rows):
     keys = ("sequence", "id", "direction", "conversation", "user", "time", "address", "user_id",
             "state", "security", "text")
     return [dict(zip(keys, row)) for row in rows]
+
+
+def announce_users(first, count, to):
+    """Users number @first and following announce themselves, each at an address of its own; no
+    more at a time than a socket holds, 100."""
+    address = socket.inet_ntoa(((127 << 24) + (100 << 16) + 1 + first).to_bytes(4, "big"))
+    program = os.path.join(environment("P2PCHAT_BUILD"), "tests/bench/bench-announce")
+    out = run([program, "send", address, str(count), "1", f"{to}:6000"]).stdout
+    assert_equal(float(out.split()[1]), count, "announcements that went")

@@ -25,7 +25,7 @@ ARRIVAL_SECONDS = 120
 class Faults:
     """What tests/lib/preload-faults.c, put before a daemon, reads while that runs."""
 
-    FIELDS = ("ahead_sec", "fail", "n_failed", "n_after")
+    FIELDS = ("ahead_sec", "boot_ahead_sec", "fail", "n_failed", "n_after")
 
     def __init__(self):
         path = os.path.join(tempdir("p2pchat-faults-"), "faults")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Put before a daemon by LD_PRELOAD: its wall clock is off, and its disk fails
+ * Put before a daemon by LD_PRELOAD: its clocks are off, and its disk fails
  *
  * Both as the file $P2PCHAT_FAULTS says, which tests/lib/faults.py writes while the daemon runs.
  */
@@ -19,11 +19,12 @@
 #include <unistd.h>
 
 struct faults {
-        _Atomic int64_t ahead_sec; /* of the wall clock */
-        _Atomic int64_t fail;      /* so many syncs fail, of the file below */
-        _Atomic int64_t n_failed;  /* that did */
-        _Atomic int64_t n_after;   /* syncs of it that were tried after the first failure */
-        char file[32];             /* what its path ends with */
+        _Atomic int64_t ahead_sec;      /* the wall clock */
+        _Atomic int64_t boot_ahead_sec; /* CLOCK_BOOTTIME, as after a suspend */
+        _Atomic int64_t fail;           /* so many syncs fail, of the file below */
+        _Atomic int64_t n_failed;       /* that did */
+        _Atomic int64_t n_after;        /* syncs of it that were tried after the first failure */
+        char file[32];                  /* what its path ends with */
 };
 
 static struct faults none, *faults = &none;
@@ -58,6 +59,8 @@ int clock_gettime(clockid_t id, struct timespec *t)
         r = real(id, t);
         if (r == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE))
                 t->tv_sec += faults->ahead_sec;
+        else if (r == 0 && id == CLOCK_BOOTTIME)
+                t->tv_sec += faults->boot_ahead_sec;
         return r;
 }
 
